@@ -1,0 +1,65 @@
+import { transform } from 'esbuild'
+import { defineConfig, type Plugin } from 'vitest/config'
+
+/** Vite does not lower standard decorators; files that use them are compiled with esbuild first. */
+const decorators: Plugin = {
+  name: 'standard-decorators',
+  enforce: 'pre',
+  async transform(code, id) {
+    if (!id.endsWith('.ts') || id.includes('/node_modules/') || !/^\s*@[a-zA-Z]+[(\n]/m.test(code)) return
+    const { code: lowered, map } = await transform(code, {
+      loader: 'ts',
+      target: 'es2022',
+      sourcefile: id,
+      sourcemap: true,
+    })
+    return { code: lowered, map }
+  },
+}
+
+const shared = {
+  plugins: [decorators],
+  resolve: { conditions: ['sallyport-source'] },
+  ssr: { resolve: { conditions: ['sallyport-source', 'node', 'import', 'module', 'default'] } },
+}
+
+export default defineConfig({
+  test: {
+    projects: [
+      {
+        ...shared,
+        test: {
+          name: 'unit',
+          include: [
+            'packages/*/src/**/*.test.ts',
+            'examples/*/*.test.ts',
+            'test/unit/**/*.test.ts',
+            'test/upstream/**/*.test.ts',
+            'scripts/*.test.ts',
+            'bench/**/*.test.ts',
+          ],
+          exclude: ['**/node_modules/**', '**/*.redis.test.ts'],
+        },
+      },
+      {
+        ...shared,
+        test: {
+          name: 'redis',
+          include: ['packages/*/src/**/*.redis.test.ts'],
+          testTimeout: 30_000,
+          hookTimeout: 30_000,
+        },
+      },
+      {
+        ...shared,
+        test: {
+          name: 'e2e',
+          include: ['test/e2e/**/*.test.ts'],
+          testTimeout: 60_000,
+          hookTimeout: 60_000,
+          fileParallelism: false,
+        },
+      },
+    ],
+  },
+})
