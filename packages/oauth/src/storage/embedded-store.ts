@@ -1,0 +1,409 @@
+import { setImmediate } from 'node:timers/promises'
+import { isDeepStrictEqual } from 'node:util'
+import { z } from 'zod'
+import { StoreUnavailableError } from '../errors.ts'
+import type { EventSink } from '../events.ts'
+import { sha256 } from '../protocol/hash.ts'
+import {
+  countFailedRedemption,
+  countGrant,
+  type GrantStep,
+  grantEndsAt,
+  redeemCode,
+  revokeGrant,
+  rotateRefreshToken,
+} from './grant-steps.ts'
+import { noEnd, type RecordKeeper, type RecordKind } from './record-keeper.ts'
+import { type Connection, type Grant, recordSchemas, type SigningKey } from './records.ts'
+import type { ConnectionKey, Revocation, Store, StoreStats } from './store.ts'
+
+/** How long the outcome of a step is kept for the same step sent again (R164), in seconds. */
+const operationMemorySeconds = 120
+
+/** How long a revocation stays on the feed when no access token makes it stay longer, in seconds. */
+const feedMemorySeconds = 60
+
+/** How long the generation of a deleted connection is kept: longer than any refresh is under way, in seconds. */
+const connectionTombstoneSeconds = 3600
+
+/** How many records are read at once where all are. */
+const walkPageSize = 500
+
+const text = z.string().min(1)
+const generationSchema = z.int().positive()
+const singleUseSchema = z.strictObject({ operationId: text })
+const outcomeSchema = z.union([text, z.strictObject({ outcome: text, replay: text.optional() })])
+
+/** Options every embedded store has. */
+export interface EmbeddedStoreOptions {
+  /** Whose records these are (`OAUTH_SANDBOX`). Default `default`. */
+  tenant?: string
+  /** Hears of records that could not be read (R172). Default: nobody. */
+  onEvent?: EventSink
+}
+
+/**
+ * The protocol steps of the port, written once for every adapter that lives in this process. A step reads and writes
+ * without `await` in between, so that it is atomic as soon as the keeper keeps other processes out.
+ */
+export function createEmbeddedStore(
+  keeper: RecordKeeper,
+  { tenant = 'default', onEvent }: EmbeddedStoreOptions,
+): Store {
+  let isOpen = true
+
+  // Async, so that what a keeper throws is a rejection.
+  const write = async <T>(step: (revocations: Revocation[]) => T): Promise<T> => {
+    assertOpen(isOpen)
+    const revocations: Revocation[] = []
+    const result = keeper.write(() => step(revocations))
+    keeper.revocations.announce(revocations)
+    return result
+  }
+  const read = async <T>(step: () => T): Promise<T> => {
+    assertOpen(isOpen)
+    return keeper.read(step)
+  }
+
+  /** R172: what does not fit its schema is foreign or corrupt: absent, and somebody is told. */
+  const parse = <T>(kind: RecordKind, schema: z.ZodType<T>, value: string | undefined): T | undefined => {
+    if (value === undefined) return undefined
+    const parsed = schema.safeParse(parseJson(value))
+    if (parsed.success) return parsed.data
+    onEvent?.({ type: 'record_unreadable', kind })
+    return undefined
+  }
+  const find = <T>(kind: RecordKind, schema: z.ZodType<T>, id: string, now: number): T | undefined =>
+    parse(kind, schema, keeper.find(kind, id, now))
+  const list = <T>(
+    kind: RecordKind,
+    schema: z.ZodType<T>,
+    by: { userId: string } | { clientId: string } | undefined,
+    now: number,
+  ): T[] => keeper.list(kind, by, now).flatMap(value => parse(kind, schema, value) ?? [])
+
+  const rememberOutcome = (operation: string, outcome: unknown, now: number) =>
+    keeper.put(
+      'operation',
+      operation,
+      { value: JSON.stringify(outcome), expiresAt: now + operationMemorySeconds },
+      now,
+    )
+
+  const findGrant = (id: string, now: number) => find('grant', recordSchemas.grant, id, now)
+  const putGrant = (grant: Grant, now: number) =>
+    keeper.put(
+      'grant',
+      grant.id,
+      {
+        value: JSON.stringify(grant),
+        expiresAt: grantEndsAt(grant),
+        userId: grant.userId,
+        clientId: grant.clientId,
+      },
+      now,
+    )
+
+  const putRevocation = ({ id, accessEndsAt }: Grant, now: number): Revocation => {
+    const revocation = { grantId: id, accessEndsAt }
+    const expiresAt = Math.max(accessEndsAt, now + feedMemorySeconds)
+    keeper.put('revocation', id, { value: JSON.stringify(revocation), expiresAt }, now)
+    return revocation
+  }
+
+  /** One step of a token family, once per operation id. */
+  const stepGrant = <Step extends { id: string; operationId: string; now: number }, Outcome>(
+    name: string,
+    step: Step,
+    rule: (grant: Grant, step: Step) => GrantStep<Outcome>,
+    unknown: Outcome,
+  ): Promise<Outcome> =>
+    write(revocations => {
+      const { id, now } = step
+      const operation = operationKey(name, step)
+      const earlier = find('operation', outcomeSchema, operation, now)
+      if (earlier !== undefined) return earlier as Outcome
+      const before = findGrant(id, now)
+      if (!before) return unknown
+      const { grant, outcome } = rule(before, step)
+      const hasChanged = grant !== before
+      // Any other outcome stays what it is when the step comes again.
+      if (hasChanged || isGrace(outcome)) rememberOutcome(operation, outcome, now)
+      if (hasChanged) putGrant(grant, now)
+      if (grant.revokedAt !== before.revokedAt) revocations.push(putRevocation(grant, now))
+      return outcome
+    })
+
+  const findConnection = (key: ConnectionKey, now: number) =>
+    find('connection', recordSchemas.connection, connectionId(key), now)
+  const putConnection = (record: Connection, now: number) =>
+    keeper.put(
+      'connection',
+      connectionId(record),
+      { value: JSON.stringify(record), expiresAt: record.expiresAt, userId: record.userId },
+      now,
+    )
+
+  const listSigningKeys = (now: number): SigningKey[] =>
+    list('signing_key', recordSchemas.signingKey, undefined, now)
+  const findSigningKey = (kid: string, now: number) => find('signing_key', recordSchemas.signingKey, kid, now)
+  const putSigningKey = (record: SigningKey, now: number) => {
+    const expiresAt = record.retiresAt === 0 ? noEnd : record.retiresAt
+    keeper.put('signing_key', record.kid, { value: JSON.stringify(record), expiresAt }, now)
+  }
+
+  /** Every record of a kind, in steps short enough for requests to get in between. */
+  const walk = async <T>(kind: RecordKind, schema: z.ZodType<T>, now: number, visit: (record: T) => void) => {
+    for (let position = 0; ; await setImmediate()) {
+      const page = await read(() => keeper.listPage(kind, undefined, { position, limit: walkPageSize }, now))
+      for (const value of page.values) {
+        const record = parse(kind, schema, value)
+        if (record) visit(record)
+      }
+      if (page.values.length < walkPageSize) return
+      position = page.position
+    }
+  }
+
+  return {
+    tenant,
+    check: () => read(() => keeper.check()),
+    cleanupExpired: ({ now }) => write(() => keeper.deleteExpired(now)),
+    async stats({ now }) {
+      const stats: StoreStats = {
+        grants: 0,
+        grantsWithAccess: 0,
+        connections: { active: 0, dead: 0 },
+        pendingAuthorizations: await read(() => keeper.count('pending_authorization', now)),
+        signingKeys: await read(() => keeper.count('signing_key', now)),
+      }
+      await walk('grant', recordSchemas.grant, now, grant => countGrant(stats, grant, now))
+      await walk('connection', recordSchemas.connection, now, ({ state }) => void stats.connections[state]++)
+      return stats
+    },
+    async close() {
+      if (!isOpen) return
+      isOpen = false
+      keeper.close()
+    },
+
+    findOrPutUser: ({ identityHash, userId, expiresAt, now }) =>
+      write(() => {
+        const known = find('user', text, identityHash, now) ?? userId
+        keeper.put('user', identityHash, { value: JSON.stringify(known), expiresAt }, now)
+        return known
+      }),
+
+    putDisabledUser: ({ userId, expiresAt, now }) =>
+      write(() => keeper.put('disabled_user', userId, { value: 'true', expiresAt }, now)),
+    deleteDisabledUser: ({ userId }) => write(() => keeper.delete('disabled_user', userId)),
+    isUserDisabled: ({ userId, now }) => read(() => keeper.find('disabled_user', userId, now) !== undefined),
+
+    putClientTombstone: ({ clientIdHash, expiresAt, now }) =>
+      write(() => keeper.put('client_tombstone', clientIdHash, { value: 'true', expiresAt }, now)),
+    isClientDeleted: ({ clientIdHash, now }) =>
+      read(() => keeper.find('client_tombstone', clientIdHash, now) !== undefined),
+
+    putPendingAuthorization: ({ record, limit, now }) =>
+      write(() => {
+        const kind = 'pending_authorization'
+        // The same record sent again neither counts twice nor takes back a step.
+        if (find(kind, recordSchemas.pendingAuthorization, record.id, now)) return 'stored'
+        if (keeper.count(kind, now) >= limit) return 'full'
+        keeper.put(kind, record.id, { value: JSON.stringify(record), expiresAt: record.expiresAt }, now)
+        return 'stored'
+      }),
+    findPendingAuthorization: ({ id, now }) =>
+      read(() => find('pending_authorization', recordSchemas.pendingAuthorization, id, now)),
+    stepPendingAuthorization: step =>
+      write(() => {
+        const { id, fromStep, next, now } = step
+        const kind = 'pending_authorization'
+        const operation = operationKey('stepPendingAuthorization', step)
+        if (keeper.find('operation', operation, now) !== undefined) return 'taken'
+        const record = find(kind, recordSchemas.pendingAuthorization, id, now)
+        if (!record) return 'unknown'
+        if (record.step !== fromStep) return 'stale'
+        rememberOutcome(operation, 'taken', now)
+        if (!next) keeper.delete(kind, id)
+        else keeper.put(kind, id, { value: JSON.stringify(next), expiresAt: next.expiresAt }, now)
+        return 'taken'
+      }),
+
+    putGrant: ({ record, now }) =>
+      write(() => {
+        // Sent again after the code was redeemed, it must not make the code new.
+        if (!findGrant(record.id, now)) putGrant(record, now)
+      }),
+    findGrant: ({ id, now }) => read(() => findGrant(id, now)),
+    listGrants: ({ now, ...by }) =>
+      read(() =>
+        list('grant', recordSchemas.grant, by, now)
+          .filter(grant => grant.revokedAt === undefined)
+          .reverse()
+          .sort((a, b) => b.createdAt - a.createdAt),
+      ),
+    redeemCode: step => stepGrant('redeemCode', step, redeemCode, 'unknown'),
+    async countFailedRedemption(step) {
+      await stepGrant('countFailedRedemption', step, countFailedRedemption, 'ignored')
+    },
+    rotateRefreshToken: step =>
+      stepGrant('rotateRefreshToken', step, rotateRefreshToken, { outcome: 'unknown' }),
+    revokeGrant: step => stepGrant('revokeGrant', step, revokeGrant, 'unknown'),
+    revokeGrants: ({ of, cursor, limit, ...step }) =>
+      write(revocations => {
+        const by = of === 'tenant' ? undefined : of
+        const { now } = step
+        const { values, position } = keeper.listPage(
+          'grant',
+          by,
+          { position: Number(cursor ?? 0), limit },
+          now,
+        )
+        for (const value of values) {
+          const before = parse('grant', recordSchemas.grant, value)
+          if (!before || before.revokedAt !== undefined) continue
+          const { grant } = revokeGrant(before, { ...step, id: before.id })
+          putGrant(grant, now)
+          revocations.push(putRevocation(grant, now))
+        }
+        return {
+          revoked: revocations.map(({ grantId }) => grantId),
+          cursor: values.length < limit ? undefined : `${position}`,
+        }
+      }),
+    listRevocations: ({ now }) =>
+      read(() =>
+        list('revocation', recordSchemas.revocation, undefined, now).filter(
+          ({ accessEndsAt }) => accessEndsAt > now,
+        ),
+      ),
+    watchRevocations(watcher) {
+      assertOpen(isOpen)
+      return keeper.revocations.watch(watcher)
+    },
+
+    findConnection: ({ now, ...key }) => read(() => findConnection(key, now)),
+    listConnections: ({ userId, now }) =>
+      read(() => list('connection', recordSchemas.connection, { userId }, now)),
+    putConnection: ({ record, now }) =>
+      write(() => {
+        const before = findConnection(record, now)
+        if (before && isSameWrite(before, record)) return before.generation
+        // A generation is never used twice: a refresh that began before the user disconnected and connected again
+        // must find its generation gone (R180).
+        const last =
+          before?.generation ?? find('connection_tombstone', generationSchema, connectionId(record), now) ?? 0
+        putConnection({ ...record, generation: last + 1 }, now)
+        return last + 1
+      }),
+    replaceConnection: ({ record, generation, now }) =>
+      write(() => {
+        const before = findConnection(record, now)
+        if (!before) return 'stale'
+        if (before.generation === generation) {
+          putConnection({ ...record, generation: generation + 1 }, now)
+          return 'replaced'
+        }
+        return before.generation === generation + 1 && isSameWrite(before, record) ? 'replaced' : 'stale'
+      }),
+    deleteConnection: ({ now, ...key }) =>
+      write(() => {
+        const before = findConnection(key, now)
+        if (!before) return
+        const expiresAt = now + connectionTombstoneSeconds
+        keeper.put(
+          'connection_tombstone',
+          connectionId(key),
+          { value: `${before.generation}`, expiresAt },
+          now,
+        )
+        keeper.delete('connection', connectionId(key))
+      }),
+    listAllConnections: ({ cursor, limit, now }) =>
+      read(() => {
+        const { values, position } = keeper.listPage(
+          'connection',
+          undefined,
+          { position: Number(cursor ?? 0), limit },
+          now,
+        )
+        return {
+          connections: values.flatMap(value => parse('connection', recordSchemas.connection, value) ?? []),
+          cursor: values.length < limit ? undefined : `${position}`,
+        }
+      }),
+
+    listSigningKeys: ({ now }) => read(() => listSigningKeys(now)),
+    putSigningKey: ({ record, newestKid, now }) =>
+      write(() => {
+        const newest = listSigningKeys(now).at(-1)?.kid
+        if (newest === record.kid) return 'stored'
+        if (newest !== newestKid) return 'stale'
+        putSigningKey(record, now)
+        return 'stored'
+      }),
+    retireSigningKey: ({ kid, retiresAt, now }) =>
+      write(() => {
+        const record = findSigningKey(kid, now)
+        if (!record) return 'unknown'
+        if (record.retiresAt !== 0 && record.retiresAt <= retiresAt) return 'already'
+        putSigningKey({ ...record, retiresAt }, now)
+        return 'retired'
+      }),
+    resealSigningKey: ({ kid, sealed, expectedSealed, now }) =>
+      write(() => {
+        const record = findSigningKey(kid, now)
+        if (record?.sealed === sealed) return 'resealed'
+        if (record?.sealed !== expectedSealed) return 'stale'
+        putSigningKey({ ...record, sealed }, now)
+        return 'resealed'
+      }),
+
+    claimSingleUse: ({ kind, idHash, expiresAt, operationId, now }) =>
+      write(() => {
+        const id = JSON.stringify([kind, idHash])
+        const before = keeper.find('single_use', id, now)
+        // An unreadable mark is still a mark: whoever can spoil it must not get a second use out of it.
+        if (before !== undefined) {
+          return parse('single_use', singleUseSchema, before)?.operationId === operationId
+            ? 'claimed'
+            : 'used'
+        }
+        keeper.put('single_use', id, { value: JSON.stringify({ operationId }), expiresAt }, now)
+        return 'claimed'
+      }),
+  }
+}
+
+function assertOpen(isOpen: boolean): void {
+  if (!isOpen) throw new StoreUnavailableError('the store is closed')
+}
+
+/** Names an operation by what it does to what, so that an id used for two steps does not join them. */
+function operationKey(name: string, { id, operationId }: { id: string; operationId: string }): string {
+  return sha256(JSON.stringify([name, id, operationId]))
+}
+
+function connectionId({ userId, provider, account }: ConnectionKey): string {
+  return JSON.stringify([userId, provider, account])
+}
+
+function isSameWrite(
+  { generation: _, ...before }: Connection,
+  record: Omit<Connection, 'generation'>,
+): boolean {
+  return isDeepStrictEqual(before, record)
+}
+
+function isGrace(outcome: unknown): boolean {
+  return typeof outcome === 'object' && outcome !== null && 'replay' in outcome
+}
+
+function parseJson(value: string): unknown {
+  try {
+    return JSON.parse(value)
+  } catch {
+    return undefined
+  }
+}

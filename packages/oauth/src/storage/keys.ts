@@ -1,0 +1,76 @@
+import { sha256 } from '../protocol/hash.ts'
+
+/**
+ * Every key of Redis, in one function each. What stands in braces decides the hash slot of a cluster: it is chosen
+ * here, and all keys of one script share it. What comes from outside is hashed, so that it cannot break out of its
+ * place (R169).
+ */
+export interface Keys {
+  /** A token family. */
+  grant(id: string): string
+  /** Matches `grant` of all families, for SCAN. */
+  grantsPattern(): string
+  /** Outcome of one step of a token family. */
+  grantOperation(id: string, operation: string): string
+  /** Revocations, in the slot of the family: both are written in one step. */
+  revocations(id: string): string
+  /** Where `revocations` of all families lie. */
+  allRevocations(): readonly string[]
+  /** Token families of a user or a client. */
+  grantsOf(by: { userId: string } | { clientId: string }): string
+  /** All connections of a user. */
+  connections(userId: string): string
+  /** Matches `connections` of all users, for SCAN. */
+  connectionsPattern(): string
+  user(identityHash: string): string
+  /** Mark of a disabled user. */
+  disabledUser(userId: string): string
+  clientTombstone(clientIdHash: string): string
+  pendingAuthorization(id: string): string
+  /** Open pending authorizations: they share one slot, because they are counted. */
+  openAuthorizations(): string
+  pendingOperation(operation: string): string
+  signingKeys(): string
+  singleUse(kind: string, idHash: string): string
+  /** One window of a rate limit. */
+  counter(limit: string, id: string): string
+  /** Written to see whether Redis can be written. */
+  check(): string
+  /** Channel on which revocations are announced; no key. */
+  revocationChannel(): string
+}
+
+/** First characters of a SHA-256 in base64url: token families are spread over 64 hash slots by them. */
+const shards = [...'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_']
+
+/** The keys of one tenant. */
+export function createKeys(tenant: string): Keys {
+  // A colon or a brace in the name must not make it another tenant's.
+  const name = /^[\w-]{1,64}$/.test(tenant) ? tenant : `~${sha256(tenant)}`
+  const inSlot = (slot: string, ...rest: string[]) => [`sallyport:{${name}:${slot}}`, ...rest].join(':')
+  const family = (id: string) => `grants:${sha256(id)[0]}`
+  return {
+    grant: id => inSlot(family(id), 'grant', sha256(id)),
+    grantsPattern: () => inSlot('grants:*', 'grant', '*'),
+    grantOperation: (id, operation) => inSlot(family(id), 'operation', operation),
+    revocations: id => inSlot(family(id), 'revocations'),
+    allRevocations: () => shards.map(shard => inSlot(`grants:${shard}`, 'revocations')),
+    grantsOf: by =>
+      'userId' in by
+        ? inSlot(`user:${sha256(by.userId)}`, 'grants')
+        : inSlot(`client:${sha256(by.clientId)}`, 'grants'),
+    connections: userId => inSlot(`user:${sha256(userId)}`, 'connections'),
+    connectionsPattern: () => inSlot('user:*', 'connections'),
+    user: identityHash => inSlot(`identity:${sha256(identityHash)}`),
+    disabledUser: userId => inSlot(`disabled-user:${sha256(userId)}`),
+    clientTombstone: clientIdHash => inSlot(`deleted-client:${sha256(clientIdHash)}`),
+    pendingAuthorization: id => inSlot('pending', 'record', sha256(id)),
+    openAuthorizations: () => inSlot('pending', 'open'),
+    pendingOperation: operation => inSlot('pending', 'operation', operation),
+    signingKeys: () => inSlot('signing-keys'),
+    singleUse: (kind, idHash) => inSlot(`used:${sha256(JSON.stringify([kind, idHash]))}`),
+    counter: (limit, id) => inSlot(`limit:${sha256(JSON.stringify([limit, id]))}`),
+    check: () => inSlot('check'),
+    revocationChannel: () => `sallyport:${name}:revocations`,
+  }
+}

@@ -1,0 +1,130 @@
+import type { Redis } from 'ioredis'
+import { ConfigurationError, StoreUnavailableError } from '../errors.ts'
+import type { RedisCommands } from './redis-commands.ts'
+import type { RedisConnection } from './redis-connection.ts'
+import { redisErrorCode, redisUnavailable } from './redis-error.ts'
+
+const oldestVersion = [6, 2] as const
+
+/** What one server says about itself; undefined when it may not be asked. */
+type Info = ReadonlyMap<string, string> | undefined
+
+/**
+ * Looks at what the servers must be like to keep our records: version, eviction, persistence. What works badly is a
+ * warning, one sentence each; what cannot work is refused. Asks with INFO, with CONFIG only where INFO does not tell,
+ * and does without either (R173).
+ *
+ * @throws {ConfigurationError} when Redis is too old, refuses the credentials, or is a cluster and the URL says otherwise
+ * @throws {StoreUnavailableError} when Redis does not answer
+ */
+export async function checkRedis(
+  connection: RedisConnection,
+  commands: RedisCommands,
+  onWarning: (sentence: string) => void,
+): Promise<void> {
+  const servers = await readServers(connection, commands)
+  const warnings = new Set<string>()
+  for (const { info, save } of servers) {
+    assertVersion(info)
+    if (!connection.isCluster && info?.get('cluster_enabled') === '1') {
+      throw new ConfigurationError(
+        'SESSION_REDIS_URL names one node of a cluster: list its nodes, separated by commas, or use redis+cluster://.',
+      )
+    }
+    warnings.add(evictionWarning(info) ?? '').add(persistenceWarning(info, save) ?? '')
+  }
+  for (const sentence of warnings) if (sentence !== '') onWarning(sentence)
+}
+
+async function readServers(connection: RedisConnection, commands: RedisCommands) {
+  const { client } = connection
+  const servers = await commands.read(async () => {
+    // Until then a cluster does not know its nodes.
+    if (client.status !== 'ready') throw new Error('not connected yet')
+    const nodes = 'nodes' in client ? client.nodes('master') : [client]
+    return await Promise.all(nodes.map(readServer))
+  })
+  return servers ?? []
+}
+
+/** Says what the deployer can do about a store that does not answer at start, where that is known. */
+export function startupError(connection: RedisConnection, error: unknown): unknown {
+  if (error instanceof ConfigurationError) return error
+  if (!(error instanceof StoreUnavailableError)) {
+    return startupError(connection, redisUnavailable(redisErrorCode(error)))
+  }
+  if (error.cause === 'WRONGPASS' || error.cause === 'NOAUTH') {
+    return new ConfigurationError(
+      'Redis refuses the user or the password in SESSION_REDIS_URL: correct them.',
+    )
+  }
+  if (error.cause === 'NOPERM') {
+    return new ConfigurationError(
+      'The Redis user in SESSION_REDIS_URL lacks a right the store needs: give it those that STORAGE.md lists.',
+    )
+  }
+  if (connection.isCluster && error.cause === 'ERR') {
+    return new ConfigurationError(
+      'SESSION_REDIS_URL lists hosts that are no cluster: name one Redis, or use redis+sentinel://.',
+    )
+  }
+  return error
+}
+
+async function readServer(node: Redis): Promise<{ info: Info; save: string | undefined }> {
+  const info = await node.info().then(parseInfo, ifRefused)
+  // What CONFIG would say stands in the log of refusals when it is forbidden, so it is the last resort.
+  const save =
+    info?.get('aof_enabled') === '0'
+      ? await node.config('GET', 'save').then(reply => String((reply as unknown[])[1] ?? ''), ifRefused)
+      : undefined
+  return { info, save }
+}
+
+/** Rights that a careful deployer does not give (R173), and commands that a provider has taken away. */
+function ifRefused(error: unknown): undefined {
+  const code = redisErrorCode(error)
+  if (code !== 'NOPERM' && code !== 'ERR') throw error
+}
+
+function parseInfo(text: string): Info {
+  return new Map(
+    text.split('\r\n').map(line => {
+      const colon = line.indexOf(':')
+      return [line.slice(0, colon), line.slice(colon + 1)] as const
+    }),
+  )
+}
+
+function assertVersion(info: Info): void {
+  const version = info?.get('redis_version')
+  if (version === undefined) return
+  const [major = 0, minor = 0] = version.split('.').map(Number)
+  const [oldestMajor, oldestMinor] = oldestVersion
+  if (major > oldestMajor || (major === oldestMajor && minor >= oldestMinor)) return
+  throw new ConfigurationError(`Redis ${version} is too old for the store: use 6.2 or newer.`)
+}
+
+function evictionWarning(info: Info): string | undefined {
+  const policy = info?.get('maxmemory_policy')
+  if (policy === undefined) {
+    return 'Redis does not say whether it evicts records: make sure that maxmemory-policy is noeviction, or let its user run INFO.'
+  }
+  if (policy === 'noeviction') return undefined
+  return `Redis may evict records (maxmemory-policy ${policy}), and with them revocations and sign-ins: set maxmemory-policy noeviction.`
+}
+
+function persistenceWarning(info: Info, save: string | undefined): string | undefined {
+  const aof = info?.get('aof_enabled')
+  if (aof === '1') return undefined
+  if (aof === undefined) {
+    return 'Redis does not say whether it keeps its records on disk: make sure that appendonly is on, or let its user run INFO.'
+  }
+  if (save === undefined) {
+    return 'Redis keeps no append-only file, and does not say whether it saves snapshots: turn appendonly on.'
+  }
+  if (save === '') {
+    return 'Redis keeps nothing on disk: after a restart everybody has to sign in again, and revoked access tokens are accepted until they end; turn appendonly on.'
+  }
+  return 'Redis saves snapshots only: after a crash, codes and refresh tokens used since the last one can be used again; turn appendonly on.'
+}

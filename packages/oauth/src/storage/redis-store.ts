@@ -1,0 +1,603 @@
+import { StoreUnavailableError } from '../errors.ts'
+import type { EventSink } from '../events.ts'
+import { sha256 } from '../protocol/hash.ts'
+import { countGrant, grantEndsAt } from './grant-steps.ts'
+import { createKeys } from './keys.ts'
+import { type Script, scripts } from './lua.generated.ts'
+import type { RecordKind } from './record-keeper.ts'
+import {
+  type Connection,
+  type Grant,
+  type PendingAuthorization,
+  type Revocation,
+  recordSchemas,
+  type SigningKey,
+} from './records.ts'
+import { createRedisCommands, type RedisReply } from './redis-commands.ts'
+import { connectRedis } from './redis-connection.ts'
+import { createRedisCounter } from './redis-counter.ts'
+import { createRedisFeed } from './redis-feed.ts'
+
+import { connectionToText, grantFromFields, grantToFields, parseNumbered } from './redis-records.ts'
+import { scanKeys } from './redis-scan.ts'
+import { checkRedis, startupError } from './redis-startup.ts'
+import { parseRedisUrl } from './redis-url.ts'
+import type { ConnectionKey, RedeemOutcome, RotateOutcome, Store, StoreStats } from './store.ts'
+
+/** How long the generation of a deleted connection is kept: longer than any refresh is under way, in seconds. */
+const connectionTombstoneSeconds = 3_600
+
+/** Signing keys that nobody has read for so long are nobody's, in seconds: 400 days. */
+const signingKeysIdleSeconds = 34_560_000
+
+/** How many families are read at once for a list. */
+const listBatchSize = 200
+
+/** About how many keys one page looks at where all are. */
+const walkPageSize = 500
+
+/** Options of a store in Redis. */
+export interface RedisStoreOptions {
+  /** `SESSION_REDIS_URL`: `redis://`, `rediss://`, `redis+sentinel://h1,h2/name/db`; a comma list is a cluster. */
+  url: string
+  /** Whose records these are (`OAUTH_SANDBOX`). Default `default`. */
+  tenant?: string
+  /** Hears at start, in one sentence each, what about this Redis puts records at risk. Default: nobody. */
+  onWarning?: (sentence: string) => void
+  /** Hears of records that could not be read (R172). Default: nobody. */
+  onEvent?: EventSink
+  /** How long one command may take, in milliseconds. Default 1000. */
+  commandTimeoutMs?: number
+  /** How long a step may take, all its attempts together, in milliseconds. Default 2500. */
+  stepTimeoutMs?: number
+  /** How often the revocation feed shows that it is complete, in milliseconds. Default 5000. */
+  heartbeatMs?: number
+  /** User and password of the sentinels, where they have their own. */
+  sentinelUsername?: string
+  sentinelPassword?: string
+  /** Further options of `node:tls` for `rediss://`, such as `ca`. */
+  tls?: object
+}
+
+/**
+ * Opens the store in a Redis or Valkey that many machines share: one script per step, each in one hash slot, sent
+ * again with its operation id when its reply was lost, and refused by Redis once its caller has given up. STORAGE.md
+ * says what lies where, and what survives which failure.
+ *
+ * @throws {ConfigurationError} when the URL cannot be read, or that Redis cannot be used
+ * @throws {StoreUnavailableError} when Redis does not answer
+ */
+export async function createRedisStore({
+  url,
+  tenant = 'default',
+  onWarning = () => {},
+  onEvent,
+  commandTimeoutMs = 1_000,
+  stepTimeoutMs = 2_500,
+  heartbeatMs = 5_000,
+  ...connectionOptions
+}: RedisStoreOptions): Promise<Store> {
+  const connection = connectRedis(parseRedisUrl(url), { commandTimeoutMs, ...connectionOptions })
+  const commands = createRedisCommands(connection, stepTimeoutMs)
+  const keys = createKeys(tenant)
+  const channel = keys.revocationChannel()
+  const feed = createRedisFeed(connection, {
+    channel,
+    listRevocations: () => listRevocations('-inf'),
+    heartbeatMs,
+  })
+  let isOpen = true
+
+  const unreadable = (kind: RecordKind): undefined => {
+    onEvent?.({ type: 'record_unreadable', kind })
+    return undefined
+  }
+
+  /** A step whose record is not there when what lies there is not ours (R172). */
+  const run = async (
+    kind: RecordKind,
+    script: Script,
+    keyNames: readonly string[],
+    args: readonly (string | number)[],
+    until = commands.stepEndsAt(),
+  ): Promise<RedisReply | undefined> =>
+    (await commands.run(script, keyNames, args, until)) ?? unreadable(kind)
+  /** A step that cannot do without its key. */
+  const put = async (...step: Parameters<typeof run>): Promise<RedisReply> => {
+    const reply = await run(...step)
+    if (!reply) throw new StoreUnavailableError('something else lies where the store keeps a record')
+    return reply
+  }
+
+  /** R172: what does not fit its schema is foreign or corrupt: absent, and somebody is told. */
+  const parse = <T>(
+    kind: RecordKind,
+    schema: { safeParse(value: unknown): { success: true; data: T } | { success: false } },
+    read: () => unknown,
+  ): T | undefined => {
+    try {
+      const parsed = schema.safeParse(read())
+      if (parsed.success) return parsed.data
+    } catch {
+      // Not even JSON.
+    }
+    return unreadable(kind)
+  }
+
+  const readGrant = async (key: string, now: number, until: number): Promise<Grant | undefined> => {
+    const fields = (await commands.read(client => client.hgetall(key), until)) ?? unreadable('grant')
+    if (!fields || Object.keys(fields).length === 0) return undefined
+    const grant = parse('grant', recordSchemas.grant, () => grantFromFields(fields))
+    return grant && grantEndsAt(grant) > now ? grant : undefined
+  }
+
+  const findGrant = (id: string, now: number, until = commands.stepEndsAt()) =>
+    readGrant(keys.grant(id), now, until)
+
+  /** Both lists a family is found on. They lie in other slots, and are written before the family itself. */
+  const indexGrant = (
+    grant: { id: string; userId: string; clientId: string },
+    endsAt: number,
+    now: number,
+    until: number,
+  ) =>
+    Promise.all(
+      [{ userId: grant.userId }, { clientId: grant.clientId }].map(by =>
+        put('grant', scripts.indexGrant, [keys.grantsOf(by)], [now, grant.id, endsAt], until),
+      ),
+    )
+
+  /** One step of a token family, once per operation id; `revoking` are the outcomes by which it ends the family. */
+  const stepGrant = async (
+    name: string,
+    script: Script,
+    step: { id: string; operationId: string; now: number },
+    revoking: readonly string[],
+    args: (indexedUntil: number) => readonly (string | number)[],
+  ): Promise<{ outcome: string; replay: string }> => {
+    const { id, now } = step
+    const until = commands.stepEndsAt()
+    const keyNames = [
+      keys.grant(id),
+      keys.grantOperation(id, operationKey(name, step)),
+      keys.revocations(id),
+    ].slice(0, script.keys)
+    let indexedUntil = 0
+    for (;;) {
+      const reply = await run('grant', script, keyNames, [now, ...args(indexedUntil)], until)
+      const [outcome, ...rest] = reply?.map(String) ?? ['unknown']
+      if (outcome !== 'index') {
+        const [replay = '', accessEndsAt] = rest
+        if (revoking.includes(outcome!)) {
+          feed.announce([{ grantId: id, accessEndsAt: Number(accessEndsAt) }])
+        }
+        return { outcome: outcome!, replay }
+      }
+      const [userId = '', clientId = '', recordEndsAt, endsAt] = rest
+      indexedUntil = indexEndsAt(Number(recordEndsAt), Number(endsAt), now)
+      await indexGrant({ id, userId, clientId }, indexedUntil, now, until)
+    }
+  }
+
+  const listRevocations = async (after: string): Promise<Revocation[]> => {
+    const until = commands.stepEndsAt()
+    const found = await Promise.all(
+      keys
+        .allRevocations()
+        .map(key => commands.read(client => client.zrangebyscore(key, after, '+inf', 'WITHSCORES'), until)),
+    )
+    return found.flatMap(entries => {
+      const flat = (entries ?? unreadable('revocation') ?? []).flat()
+      return flat.flatMap((grantId, i) => {
+        if (i % 2 === 1) return []
+        const accessEndsAt = Number(flat[i + 1])
+        return parse('revocation', recordSchemas.revocation, () => ({ grantId, accessEndsAt })) ?? []
+      })
+    })
+  }
+
+  const parseConnection = (value: string, now: number): Connection | undefined => {
+    const found = parseNumbered(value)
+    if (!found) return unreadable('connection')
+    // Deleted, or ended.
+    if (found.record === '' || found.second <= now) return undefined
+    return parse('connection', recordSchemas.connection, () => ({
+      ...JSON.parse(found.record),
+      generation: found.first,
+    }))
+  }
+
+  const isMarked = async (key: string, now: number): Promise<boolean> => {
+    const endsAt = await commands.read(client => client.get(key))
+    // An unreadable mark is still a mark.
+    return endsAt !== null && !(Number(endsAt) <= now)
+  }
+
+  /** One page of all families, or of the ids on a list; either may name what is gone. */
+  const listGrantPage = async (now: number, cursor: string | undefined, limit: number, until: number) => {
+    const page = await commands.read(client => scanKeys(client, keys.grantsPattern(), cursor, limit), until)
+    const found = await Promise.all((page?.found ?? []).map(key => readGrant(key, now, until)))
+    return { grants: found.flatMap(grant => grant ?? []), cursor: page?.cursor }
+  }
+  const listIdPage = async (key: string, cursor: string | undefined, limit: number, until: number) => {
+    const [next, flat] = (await commands.read(
+      client => client.zscan(key, cursor ?? '0', 'COUNT', limit),
+      until,
+    )) ??
+      unreadable('grant') ?? ['0', []]
+    // The same member may come twice.
+    return { ids: [...new Set(flat.filter((_, i) => i % 2 === 0))], cursor: next === '0' ? undefined : next }
+  }
+
+  const check = async (): Promise<void> => {
+    await put('operation', scripts.checkWrite, [keys.check()], [0, channel])
+  }
+
+  const assertOpen = () => {
+    if (!isOpen) throw new StoreUnavailableError('the store is closed')
+  }
+
+  const store: Store = {
+    tenant,
+    check,
+    createWindowCounter: ({ name, windowSeconds }) =>
+      createRedisCounter(connection, id => keys.counter(name, id), windowSeconds),
+    // Redis ends records by itself, and the lists are cleaned by those who write them (R170).
+    cleanupExpired: async () => {},
+    async stats({ now }) {
+      const open = keys.openAuthorizations()
+      const stats: StoreStats = {
+        grants: 0,
+        grantsWithAccess: 0,
+        connections: { active: 0, dead: 0 },
+        pendingAuthorizations:
+          (await commands.read(client => client.zcount(open, `(${now}`, '+inf'))) ??
+          unreadable('pending_authorization') ??
+          0,
+        signingKeys: (await store.listSigningKeys({ now })).length,
+      }
+      let cursor: string | undefined
+      do {
+        const page = await listGrantPage(now, cursor, walkPageSize, commands.stepEndsAt())
+        for (const grant of page.grants) countGrant(stats, grant, now)
+        cursor = page.cursor
+      } while (cursor !== undefined)
+      do {
+        const page = await store.listAllConnections({ cursor, limit: walkPageSize, now })
+        for (const { state } of page.connections) stats.connections[state]++
+        cursor = page.cursor
+      } while (cursor !== undefined)
+      return stats
+    },
+    async close() {
+      isOpen = false
+      feed.close()
+      commands.close()
+    },
+
+    async findOrPutUser({ identityHash, userId, expiresAt, now }) {
+      const reply = await put(
+        'user',
+        scripts.findOrPutUser,
+        [keys.user(identityHash)],
+        [now, userId, expiresAt],
+      )
+      return String(reply[1])
+    },
+
+    async putDisabledUser({ userId, expiresAt, now }) {
+      await put('disabled_user', scripts.putDisabledUser, [keys.disabledUser(userId)], [now, expiresAt])
+    },
+    async deleteDisabledUser({ userId, now }) {
+      await put('disabled_user', scripts.putDisabledUser, [keys.disabledUser(userId)], [now, ''])
+    },
+    isUserDisabled: ({ userId, now }) => isMarked(keys.disabledUser(userId), now),
+
+    async putClientTombstone({ clientIdHash, expiresAt, now }) {
+      await put(
+        'client_tombstone',
+        scripts.putClientTombstone,
+        [keys.clientTombstone(clientIdHash)],
+        [now, expiresAt],
+      )
+    },
+    isClientDeleted: ({ clientIdHash, now }) => isMarked(keys.clientTombstone(clientIdHash), now),
+
+    async putPendingAuthorization({ record, limit, now }) {
+      const [outcome] = await put(
+        'pending_authorization',
+        scripts.putPendingAuthorization,
+        [keys.pendingAuthorization(record.id), keys.openAuthorizations()],
+        [now, limit, sha256(record.id), record.step, record.expiresAt, JSON.stringify(record)],
+      )
+      return outcome as 'stored' | 'full'
+    },
+    async findPendingAuthorization({ id, now }) {
+      const kind = 'pending_authorization'
+      const key = keys.pendingAuthorization(id)
+      const text = await commands.read(client => client.hget(key, 'record'))
+      if (text === null) return undefined
+      if (text === undefined) return unreadable(kind)
+      const record = parse<PendingAuthorization>(kind, recordSchemas.pendingAuthorization, () =>
+        JSON.parse(text),
+      )
+      return record && record.expiresAt > now ? record : undefined
+    },
+    async stepPendingAuthorization(step) {
+      const { id, fromStep, next, now } = step
+      const reply = await run(
+        'pending_authorization',
+        scripts.stepPendingAuthorization,
+        [
+          keys.pendingAuthorization(id),
+          keys.openAuthorizations(),
+          keys.pendingOperation(operationKey('stepPendingAuthorization', step)),
+        ],
+        [
+          now,
+          fromStep,
+          sha256(id),
+          next?.step ?? '',
+          next?.expiresAt ?? '',
+          next ? JSON.stringify(next) : '',
+        ],
+      )
+      return (reply?.[0] ?? 'unknown') as 'taken' | 'stale' | 'unknown'
+    },
+
+    async putGrant({ record, now }) {
+      const until = commands.stepEndsAt()
+      const endsAt = grantEndsAt(record)
+      await indexGrant(record, endsAt, now, until)
+      const fields = { ...grantToFields(record), indexedUntil: `${endsAt}` }
+      await put(
+        'grant',
+        scripts.putGrant,
+        [keys.grant(record.id)],
+        [now, endsAt, ...Object.entries(fields).flat()],
+        until,
+      )
+    },
+    findGrant: ({ id, now }) => findGrant(id, now),
+    async listGrants({ now, ...by }) {
+      const until = commands.stepEndsAt()
+      const key = keys.grantsOf(by)
+      const ids =
+        (await commands.read(client => client.zrangebyscore(key, `(${now}`, '+inf'), until)) ??
+        unreadable('grant') ??
+        []
+      const grants: Grant[] = []
+      for (let i = 0; i < ids.length; i += listBatchSize) {
+        const batch = ids.slice(i, i + listBatchSize)
+        for (const grant of await Promise.all(batch.map(id => findGrant(id, now, until)))) {
+          if (grant && grant.revokedAt === undefined) grants.push(grant)
+        }
+      }
+      return grants.sort((a, b) => b.createdAt - a.createdAt)
+    },
+    async redeemCode(step) {
+      const { codeHash, refresh, accessEndsAt } = step
+      const { outcome } = await stepGrant(
+        'redeemCode',
+        scripts.redeemCode,
+        step,
+        ['replayed'],
+        indexedUntil => [
+          codeHash,
+          refresh?.hash ?? '',
+          refresh?.idleEndsAt ?? '',
+          accessEndsAt,
+          indexedUntil,
+          channel,
+          step.id,
+        ],
+      )
+      return outcome as RedeemOutcome
+    },
+    async countFailedRedemption(step) {
+      await stepGrant('countFailedRedemption', scripts.countFailedRedemption, step, [], () => [
+        step.codeHash,
+        step.limit,
+      ])
+    },
+    async rotateRefreshToken(step) {
+      const { outcome, replay } = await stepGrant(
+        'rotateRefreshToken',
+        scripts.rotateRefreshToken,
+        step,
+        ['reused'],
+        indexedUntil => [
+          step.presentedHash,
+          step.genuine ? 1 : 0,
+          step.successorHash,
+          step.replay,
+          step.graceSeconds,
+          step.idleEndsAt,
+          step.accessEndsAt,
+          indexedUntil,
+          channel,
+          step.id,
+        ],
+      )
+      if (outcome === 'rotated') {
+        // Heard: from now on the grace is as short as the caller wants it. Nobody waits for this; when it gets lost,
+        // the grace of this rotation is longer, and the next one ends it.
+        commands
+          .read(client => client.hdel(keys.grant(step.id), `unheard:${step.successorHash}`))
+          .catch(() => {})
+      }
+      return (outcome === 'grace' ? { outcome, replay } : { outcome }) as RotateOutcome
+    },
+    async revokeGrant(step) {
+      const { outcome } = await stepGrant('revokeGrant', scripts.revokeGrant, step, ['revoked'], () => [
+        step.reason,
+        channel,
+        step.id,
+      ])
+      return outcome as 'revoked' | 'already' | 'unknown'
+    },
+    async revokeGrants({ of, cursor, limit, ...step }) {
+      const until = commands.stepEndsAt()
+      const page =
+        of === 'tenant'
+          ? await listGrantPage(step.now, cursor, limit, until).then(({ grants, cursor }) => ({
+              ids: [...new Set(grants.map(({ id }) => id))],
+              cursor,
+            }))
+          : await listIdPage(keys.grantsOf(of), cursor, limit, until)
+      const outcomes = await Promise.all(page.ids.map(id => store.revokeGrant({ ...step, id })))
+      return { revoked: page.ids.filter((_, i) => outcomes[i] === 'revoked'), cursor: page.cursor }
+    },
+    listRevocations: ({ now }) => listRevocations(`(${now}`),
+    watchRevocations(watcher) {
+      assertOpen()
+      return feed.watch(watcher)
+    },
+
+    async findConnection({ now, ...key }) {
+      const name = keys.connections(key.userId)
+      const value = await commands.read(client => client.hget(name, connectionField(key)))
+      if (value === null) return undefined
+      return value === undefined ? unreadable('connection') : parseConnection(value, now)
+    },
+    async listConnections({ userId, now }) {
+      const key = keys.connections(userId)
+      const values = (await commands.read(client => client.hvals(key))) ?? unreadable('connection') ?? []
+      const order = ({ provider, account }: Connection) => JSON.stringify([provider, account])
+      return values
+        .flatMap(value => parseConnection(value, now) ?? [])
+        .sort((a, b) => (order(a) < order(b) ? -1 : 1))
+    },
+    async putConnection({ record, now }) {
+      const reply = await put(
+        'connection',
+        scripts.putConnection,
+        [keys.connections(record.userId)],
+        [now, connectionField(record), record.expiresAt, connectionToText(record)],
+      )
+      return Number(reply[1])
+    },
+    async replaceConnection({ record, generation, now }) {
+      const reply = await run(
+        'connection',
+        scripts.replaceConnection,
+        [keys.connections(record.userId)],
+        [now, connectionField(record), record.expiresAt, connectionToText(record), generation],
+      )
+      return (reply?.[0] ?? 'stale') as 'replaced' | 'stale'
+    },
+    async deleteConnection({ now, ...key }) {
+      const endsAt = now + connectionTombstoneSeconds
+      await run(
+        'connection',
+        scripts.deleteConnection,
+        [keys.connections(key.userId)],
+        [now, connectionField(key), endsAt],
+      )
+    },
+
+    async listAllConnections({ cursor, limit, now }) {
+      const until = commands.stepEndsAt()
+      const page = await commands.read(
+        client => scanKeys(client, keys.connectionsPattern(), cursor, limit),
+        until,
+      )
+      const users = await Promise.all(
+        (page?.found ?? []).map(key => commands.read(client => client.hvals(key), until)),
+      )
+      return {
+        connections: users.flatMap(values =>
+          (values ?? unreadable('connection') ?? []).flatMap(value => parseConnection(value, now) ?? []),
+        ),
+        cursor: page?.cursor,
+      }
+    },
+
+    async listSigningKeys({ now }) {
+      const key = keys.signingKeys()
+      const fields = (await commands.read(client => client.hgetall(key))) ?? unreadable('signing_key') ?? {}
+      const kids = Object.keys(fields).flatMap(field => /^order:(.*)$/s.exec(field)?.[1] ?? [])
+      const found = kids.flatMap(kid => {
+        const [sequence, retiresAt] = (fields[`order:${kid}`] ?? '').split(':').map(Number)
+        const record = parse<SigningKey>('signing_key', recordSchemas.signingKey, () => ({
+          ...JSON.parse(fields[`record:${kid}`] ?? ''),
+          kid,
+          sealed: fields[`sealed:${kid}`],
+          retiresAt,
+        }))
+        return record && (record.retiresAt === 0 || record.retiresAt > now)
+          ? [{ sequence: sequence!, record }]
+          : []
+      })
+      // Keys that somebody reads are somebody's.
+      if (found.length > 0) await commands.read(client => client.expire(key, signingKeysIdleSeconds))
+      return found.sort((a, b) => a.sequence - b.sequence).map(({ record }) => record)
+    },
+    async putSigningKey({ record: { kid, retiresAt, sealed, ...record }, newestKid, now }) {
+      const [outcome] = await put(
+        'signing_key',
+        scripts.putSigningKey,
+        [keys.signingKeys()],
+        [now, kid, retiresAt, sealed, JSON.stringify(record), newestKid ?? '', signingKeysIdleSeconds],
+      )
+      return outcome as 'stored' | 'stale'
+    },
+    async retireSigningKey({ kid, retiresAt, now }) {
+      const reply = await run(
+        'signing_key',
+        scripts.retireSigningKey,
+        [keys.signingKeys()],
+        [now, kid, retiresAt],
+      )
+      return (reply?.[0] ?? 'unknown') as 'retired' | 'already' | 'unknown'
+    },
+    async resealSigningKey({ kid, sealed, expectedSealed, now }) {
+      const reply = await run(
+        'signing_key',
+        scripts.resealSigningKey,
+        [keys.signingKeys()],
+        [now, kid, sealed, expectedSealed],
+      )
+      return (reply?.[0] ?? 'stale') as 'resealed' | 'stale'
+    },
+
+    async claimSingleUse({ kind, idHash, expiresAt, operationId, now }) {
+      const reply = await run(
+        'single_use',
+        scripts.claimSingleUse,
+        [keys.singleUse(kind, idHash)],
+        [now, operationId, expiresAt],
+      )
+      // An unreadable mark is still a mark.
+      return (reply?.[0] ?? 'used') as 'claimed' | 'used'
+    },
+  }
+
+  try {
+    await checkRedis(connection, commands, onWarning)
+    await check()
+    await feed.open()
+  } catch (error) {
+    await store.close()
+    throw startupError(connection, error)
+  }
+  return store
+}
+
+/**
+ * Until when a family is put on its lists: an idle life longer than needed now, so that not every rotation has to
+ * write them, but never past the end that no rotation moves.
+ */
+function indexEndsAt(recordEndsAt: number, endsAt: number, now: number): number {
+  const generous = recordEndsAt + (recordEndsAt - now)
+  return endsAt === 0 ? generous : Math.max(recordEndsAt, Math.min(generous, endsAt))
+}
+
+/** Names an operation by what it does to what, so that an id used for two steps does not join them. */
+function operationKey(name: string, { id, operationId }: { id: string; operationId: string }): string {
+  return sha256(JSON.stringify([name, id, operationId]))
+}
+
+function connectionField({ provider, account }: Pick<ConnectionKey, 'provider' | 'account'>): string {
+  return sha256(JSON.stringify([provider, account]))
+}

@@ -1,0 +1,1046 @@
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { StoreUnavailableError } from '../errors.ts'
+import type { Connection, Grant, PendingAuthorization, Revocation, SigningKey } from './records.ts'
+import type { Store } from './store.ts'
+
+/** One store of its own per test, and what the suite may do with it. */
+export interface StoreUnderTest {
+  store: Store
+  /** Closes the store and opens it again over the same records; needed when records outlive the process. */
+  reopen?: () => Promise<Store>
+  /** How many records are held, ended ones included. */
+  countRecords(): Promise<number>
+  close(): Promise<void>
+}
+
+/** An arbitrary moment, in seconds since the epoch: the suite never looks at a clock. */
+const now = 1_900_000_000
+
+const hostileIds: readonly string[] = [
+  '__proto__',
+  'constructor',
+  '*',
+  'a:b',
+  '{x}',
+  'a b\r\nDEL x',
+  "'; DROP TABLE records; --",
+  '["a","b"]',
+  'ключ 🔑',
+  'x'.repeat(10_240),
+]
+
+let counter = 0
+/** An operation id; unlike any other. */
+const operation = () => ({ operationId: `operation-${counter++}` })
+
+const aGrant = (over: Partial<Grant> = {}): Grant => ({
+  version: 1,
+  id: 'family',
+  userId: 'user',
+  clientId: 'client',
+  redirectUri: 'https://client.example/callback',
+  resource: 'https://server.example/mcp',
+  scopes: ['notes:read', 'notes:write'],
+  authTime: now - 5,
+  amr: ['pwd'],
+  acr: 'silver',
+  createdAt: now,
+  endsAt: now + 2_592_000,
+  accessEndsAt: 0,
+  code: { hash: 'code', challenge: 'challenge', nonce: 'nonce', expiresAt: now + 600, failures: 0 },
+  ...over,
+})
+
+const aPendingAuthorization = (over: Partial<PendingAuthorization> = {}): PendingAuthorization => ({
+  version: 1,
+  id: 'transaction',
+  step: 0,
+  steppedBy: 'operation',
+  sealed: 'sealed',
+  expiresAt: now + 600,
+  ...over,
+})
+
+type ConnectionWrite = Omit<Connection, 'generation'>
+const aConnection = (over: Partial<ConnectionWrite> = {}): ConnectionWrite => ({
+  version: 1,
+  userId: 'user',
+  provider: 'google',
+  account: 'default',
+  writtenBy: `write-${counter++}`,
+  state: 'active',
+  scopes: ['calendar'],
+  sealed: 'sealed',
+  accessEndsAt: now + 3600,
+  updatedAt: now,
+  expiresAt: now + 86_400,
+  ...over,
+})
+
+const aSigningKey = (kid: string, over: Partial<SigningKey> = {}): SigningKey => ({
+  version: 1,
+  kid,
+  alg: 'ES256',
+  publicJwk: { kty: 'EC', crv: 'P-256', x: 'x', y: 'y' },
+  sealed: 'sealed',
+  createdAt: now,
+  activeAt: now,
+  retiresAt: 0,
+  ...over,
+})
+
+const redeem = (over: Partial<Parameters<Store['redeemCode']>[0]> = {}) => ({
+  id: 'family',
+  codeHash: 'code',
+  now,
+  refresh: { hash: 'refresh-0', idleEndsAt: now + 86_400 },
+  accessEndsAt: now + 900,
+  ...operation(),
+  ...over,
+})
+
+/** The rotation from one generation to the next, ten seconds of grace. */
+const rotate = (generation: number, over: Partial<Parameters<Store['rotateRefreshToken']>[0]> = {}) => ({
+  id: 'family',
+  presentedHash: `refresh-${generation}`,
+  genuine: true,
+  successorHash: `refresh-${generation + 1}`,
+  replay: `reply-${generation + 1}`,
+  graceSeconds: 10,
+  idleEndsAt: now + 86_400,
+  accessEndsAt: now + 900,
+  now,
+  ...operation(),
+  ...over,
+})
+
+const revoke = (over: Partial<Parameters<Store['revokeGrant']>[0]> = {}) => ({
+  id: 'family',
+  reason: 'user' as const,
+  now,
+  ...operation(),
+  ...over,
+})
+
+const times = <T>(count: number, step: (index: number) => T): T[] =>
+  Array.from({ length: count }, (_, i) => step(i))
+const tally = (outcomes: readonly string[]): Record<string, number> => {
+  const counts: Record<string, number> = {}
+  for (const outcome of outcomes) counts[outcome] = (counts[outcome] ?? 0) + 1
+  return counts
+}
+
+/**
+ * Declares the tests every adapter of the storage port passes, with vitest.
+ *
+ * @param name of the adapter, for the titles
+ * @param createStore a new, empty store for each test
+ * @param options.outlivesProcess whether records are still there after the store was closed. Default true
+ */
+export function describeStoreContract(
+  name: string,
+  createStore: () => Promise<StoreUnderTest>,
+  { outlivesProcess = true }: { outlivesProcess?: boolean } = {},
+): void {
+  describe(`${name}: contract of the storage port`, () => {
+    let underTest: StoreUnderTest
+    let store: Store
+    beforeEach(async () => {
+      underTest = await createStore()
+      store = underTest.store
+    })
+    afterEach(() => underTest.close())
+
+    const openFamily = async (over: Partial<Grant> = {}, redeemed = redeem()) => {
+      await store.putGrant({ record: aGrant(over), now })
+      expect(await store.redeemCode(redeemed)).toBe('redeemed')
+    }
+    const grant = (at = now) => store.findGrant({ id: 'family', now: at })
+    const isRevoked = async () => (await grant())?.revokedAt !== undefined
+
+    describe('users', () => {
+      const user = { identityHash: 'identity', userId: 'first', expiresAt: now + 100, now }
+
+      it('gives an identity the user id its first sign-in made, also in a race', async () => {
+        const ids = await Promise.all(times(20, i => store.findOrPutUser({ ...user, userId: `user-${i}` })))
+        expect(new Set(ids).size).toBe(1)
+        expect(await store.findOrPutUser({ ...user, userId: 'later' })).toBe(ids[0])
+      })
+
+      it('renews the end of a user with each sign-in, and forgets one whose end has passed', async () => {
+        await store.findOrPutUser(user)
+        await store.findOrPutUser({ ...user, userId: 'second', now: now + 50, expiresAt: now + 150 })
+        const late = { ...user, userId: 'third', expiresAt: now + 300 }
+        expect(await store.findOrPutUser({ ...late, now: now + 149 })).toBe('first')
+        expect(await store.findOrPutUser({ ...late, userId: 'fourth', now: now + 300 })).toBe('fourth')
+      })
+    })
+
+    describe('disabled users', () => {
+      const mark = (userId: string) => store.putDisabledUser({ userId, expiresAt: now + 10, now })
+      const isDisabled = (userId: string, at = now) => store.isUserDisabled({ userId, now: at })
+
+      it('R109: a user is disabled from the mark to its end, and nobody else is', async () => {
+        for (const userId of hostileIds) {
+          expect(await isDisabled(userId)).toBe(false)
+          await mark(userId)
+          expect(await isDisabled(userId, now + 9)).toBe(true)
+          expect(await isDisabled(userId, now + 10)).toBe(false)
+        }
+      })
+
+      it('R109: a user whose mark is taken away is as before, also when it is taken away twice', async () => {
+        await mark('user')
+        await mark('other')
+        await store.deleteDisabledUser({ userId: 'user', now })
+        await store.deleteDisabledUser({ userId: 'user', now })
+        expect(await isDisabled('user')).toBe(false)
+        expect(await isDisabled('other')).toBe(true)
+      })
+    })
+
+    describe('clients', () => {
+      it('R171: a client nobody deleted is not deleted, whatever it is called', async () => {
+        for (const clientIdHash of hostileIds) {
+          expect(await store.isClientDeleted({ clientIdHash, now })).toBe(false)
+          await store.putClientTombstone({ clientIdHash, expiresAt: now + 10, now })
+          expect(await store.isClientDeleted({ clientIdHash, now: now + 9 })).toBe(true)
+          expect(await store.isClientDeleted({ clientIdHash, now: now + 10 })).toBe(false)
+        }
+      })
+    })
+
+    describe('pending authorizations', () => {
+      const step = (over: Partial<Parameters<Store['stepPendingAuthorization']>[0]> = {}) => ({
+        id: 'transaction',
+        fromStep: 0,
+        next: aPendingAuthorization({ step: 1 }),
+        now,
+        ...operation(),
+        ...over,
+      })
+      const put = (over: Partial<PendingAuthorization> = {}, at = now) =>
+        store.putPendingAuthorization({ record: aPendingAuthorization(over), limit: 3, now: at })
+      const find = (at = now) => store.findPendingAuthorization({ id: 'transaction', now: at })
+
+      it('finds what was stored until its end', async () => {
+        expect(await put()).toBe('stored')
+        expect(await find(now + 599)).toEqual(aPendingAuthorization())
+        expect(await find(now + 600)).toBeUndefined()
+      })
+
+      it('R60: at the limit nothing is stored and nobody else loses a sign-in; ended ones make room', async () => {
+        expect(await Promise.all(times(5, i => put({ id: `t${i}` }))).then(tally)).toEqual({
+          stored: 3,
+          full: 2,
+        })
+        expect(await put({ id: 't0' }), 'sent twice, counted once').toBe('stored')
+        const found = await Promise.all(times(5, i => store.findPendingAuthorization({ id: `t${i}`, now })))
+        expect(found.filter(Boolean)).toHaveLength(3)
+        expect(await put({ id: 'late', expiresAt: now + 1200 }, now + 600)).toBe('stored')
+      })
+
+      it('R163: of 20 requests that take a step at once, one takes it', async () => {
+        await put()
+        const outcomes = await Promise.all(times(20, () => store.stepPendingAuthorization(step())))
+        expect(tally(outcomes)).toEqual({ taken: 1, stale: 19 })
+        expect((await find())?.step).toBe(1)
+      })
+
+      it.each([
+        ['to the next step', aPendingAuthorization({ step: 1 })],
+        ['to the end', undefined],
+      ])('R164: a step %s sent again has the effect of one', async (_, next) => {
+        await put()
+        const once = step({ next })
+        expect(await store.stepPendingAuthorization(once)).toBe('taken')
+        expect(await store.stepPendingAuthorization(once)).toBe('taken')
+        expect(await find()).toEqual(next)
+        expect(await store.stepPendingAuthorization(step({ next }))).toBe(next ? 'stale' : 'unknown')
+      })
+
+      it('a record sent again does not take back a step', async () => {
+        await put()
+        await store.stepPendingAuthorization(step())
+        await put()
+        expect((await find())?.step).toBe(1)
+      })
+
+      it('does not know a transaction that never was or has ended', async () => {
+        expect(await store.stepPendingAuthorization(step())).toBe('unknown')
+        await put()
+        expect(await store.stepPendingAuthorization(step({ now: now + 600 }))).toBe('unknown')
+      })
+    })
+
+    describe('authorization codes', () => {
+      it('R95: of 50 parallel redemptions of one code, one succeeds', async () => {
+        await store.putGrant({ record: aGrant(), now })
+        const outcomes = await Promise.all(times(50, () => store.redeemCode(redeem())))
+        expect(outcomes.filter(outcome => outcome === 'redeemed')).toHaveLength(1)
+        expect(outcomes).toContain('replayed')
+      })
+
+      it('keeps what the redemption brought', async () => {
+        await openFamily()
+        expect(await grant()).toEqual(
+          aGrant({
+            accessEndsAt: now + 900,
+            code: { ...aGrant().code, redeemedAt: now },
+            refresh: { generation: 0, currentHash: 'refresh-0', idleEndsAt: now + 86_400 },
+          }),
+        )
+      })
+
+      it('R96: a second redemption revokes the family, wherever its refresh token has been rotated to', async () => {
+        await openFamily()
+        await store.rotateRefreshToken(rotate(0))
+        await store.rotateRefreshToken(rotate(1))
+        expect(await store.redeemCode(redeem({ now: now + 700 }))).toBe('replayed')
+        expect(await grant()).toMatchObject({ revokedAt: now + 700, revokedBy: 'code_replayed' })
+        expect(await store.rotateRefreshToken(rotate(2))).toEqual({ outcome: 'revoked' })
+        expect(await store.redeemCode(redeem())).toBe('revoked')
+      })
+
+      it('R97: a guessed code of a known family changes nothing', async () => {
+        await openFamily()
+        const before = await grant()
+        expect(await store.redeemCode(redeem({ codeHash: 'guess' }))).toBe('unknown')
+        await store.countFailedRedemption({ id: 'family', codeHash: 'guess', limit: 1, now, ...operation() })
+        expect(await grant()).toEqual(before)
+      })
+
+      it('R164: a redemption whose reply was lost is sent again and still succeeds', async () => {
+        await store.putGrant({ record: aGrant(), now })
+        const once = redeem()
+        expect(await store.redeemCode(once)).toBe('redeemed')
+        const after = await grant()
+        expect(await store.redeemCode(once)).toBe('redeemed')
+        expect(await grant()).toEqual(after)
+      })
+
+      it('R164: a grant sent again after its code was redeemed does not make the code new', async () => {
+        await openFamily()
+        await store.putGrant({ record: aGrant(), now })
+        expect(await store.redeemCode(redeem())).toBe('replayed')
+      })
+
+      it('R57: a code that nobody redeemed in time is gone', async () => {
+        await store.putGrant({ record: aGrant(), now })
+        expect(await grant(now + 599)).toBeDefined()
+        expect(await grant(now + 600)).toBeUndefined()
+        expect(await store.redeemCode(redeem({ now: now + 600 }))).toBe('unknown')
+      })
+
+      it('a code of a revoked or an unknown family is not redeemed', async () => {
+        expect(await store.redeemCode(redeem())).toBe('unknown')
+        await store.putGrant({ record: aGrant(), now })
+        await store.revokeGrant(revoke())
+        expect(await store.redeemCode(redeem())).toBe('revoked')
+        expect(await store.listRevocations({ now }), 'no access token to refuse').toEqual([])
+      })
+
+      it('R102: the code is spent after as many wrong verifiers as the limit says, each counted once', async () => {
+        await store.putGrant({ record: aGrant(), now })
+        const fail = (id = operation()) =>
+          store.countFailedRedemption({ id: 'family', codeHash: 'code', limit: 5, now, ...id })
+        const again = operation()
+        await fail(again)
+        await fail(again)
+        for (let i = 0; i < 3; i++) await fail()
+        expect((await grant())?.code.failures).toBe(4)
+        await fail()
+        expect(await store.redeemCode(redeem())).toBe('unknown')
+      })
+
+      it('R97: wrong verifiers after the redemption do not touch the family', async () => {
+        await openFamily()
+        const before = await grant()
+        for (let i = 0; i < 5; i++) {
+          await store.countFailedRedemption({ id: 'family', codeHash: 'code', limit: 2, now, ...operation() })
+        }
+        expect(await grant()).toEqual(before)
+      })
+    })
+
+    describe('refresh tokens', () => {
+      it.each([20, 50])(
+        'R104: %i parallel uses with a grace get one successor and its very reply',
+        async n => {
+          await openFamily()
+          const outcomes = await Promise.all(
+            times(n, i =>
+              store.rotateRefreshToken(rotate(0, { successorHash: `successor-${i}`, replay: `reply-${i}` })),
+            ),
+          )
+          expect(tally(outcomes.map(({ outcome }) => outcome))).toEqual({ rotated: 1, grace: n - 1 })
+          const winner = outcomes.findIndex(({ outcome }) => outcome === 'rotated')
+          expect((await grant())?.refresh).toMatchObject({
+            generation: 1,
+            currentHash: `successor-${winner}`,
+          })
+          const replays = outcomes.flatMap(result => (result.outcome === 'grace' ? [result.replay] : []))
+          expect(new Set(replays)).toEqual(new Set([`reply-${winner}`]))
+        },
+      )
+
+      it('R104: parallel uses without a grace have one success, and the family ends', async () => {
+        await openFamily()
+        const outcomes = await Promise.all(
+          times(20, i =>
+            store.rotateRefreshToken(rotate(0, { graceSeconds: 0, successorHash: `successor-${i}` })),
+          ),
+        )
+        expect(tally(outcomes.map(({ outcome }) => outcome))).toEqual({ rotated: 1, reused: 1, revoked: 18 })
+        expect(await grant()).toMatchObject({ revokedBy: 'refresh_token_reused' })
+      })
+
+      it.each([
+        ['the grace has passed', 1, { now: now + 10 }, 'reused'],
+        ['the grace has not passed', 1, { now: now + 9 }, 'grace'],
+        ['the successor was used', 2, { now: now + 1 }, 'reused'],
+        ['there is no grace', 1, { graceSeconds: 0 }, 'reused'],
+      ] as const)('R105: a used token presented when %s', async (_, rotations, over, outcome) => {
+        await openFamily()
+        for (let i = 0; i < rotations; i++) await store.rotateRefreshToken(rotate(i))
+        const before = await grant()
+        expect((await store.rotateRefreshToken(rotate(0, over))).outcome).toBe(outcome)
+        if (outcome === 'grace') expect(await grant(), 'the grace extends nothing').toEqual(before)
+        else expect(await isRevoked()).toBe(true)
+      })
+
+      it('R105: the grace does not outlive the idle end', async () => {
+        await openFamily({}, redeem({ refresh: { hash: 'refresh-0', idleEndsAt: now + 5 } }))
+        await store.rotateRefreshToken(rotate(0, { idleEndsAt: now + 5 }))
+        expect(await store.rotateRefreshToken(rotate(0, { now: now + 5 }))).toEqual({ outcome: 'expired' })
+        expect(await isRevoked()).toBe(false)
+      })
+
+      it('R103: a token two generations old ends the family, and with it the newest token', async () => {
+        await openFamily()
+        for (let i = 0; i < 5; i++) await store.rotateRefreshToken(rotate(i))
+        expect(await store.rotateRefreshToken(rotate(1))).toEqual({ outcome: 'reused' })
+        expect(await store.rotateRefreshToken(rotate(5))).toEqual({ outcome: 'revoked' })
+        expect(await grant()).toMatchObject({ revokedAt: now, revokedBy: 'refresh_token_reused' })
+      })
+
+      it('R106: a used token still ends the family when it was rotated away long ago', async () => {
+        await openFamily({ endsAt: 0 })
+        let at = now
+        for (let i = 0; i < 40; i++) {
+          at += 80_000
+          const step = rotate(i, { now: at, idleEndsAt: at + 86_400, accessEndsAt: at + 900 })
+          expect(await store.rotateRefreshToken(step)).toEqual({ outcome: 'rotated' })
+          await store.cleanupExpired({ now: at })
+        }
+        expect(await store.rotateRefreshToken(rotate(0, { now: at + 86_399 }))).toEqual({ outcome: 'reused' })
+      })
+
+      it('R97: a guessed token of a known family changes nothing; also not of a revoked one', async () => {
+        await openFamily()
+        const guess = () => rotate(0, { presentedHash: 'guess', genuine: false })
+        const before = await grant()
+        expect(await store.rotateRefreshToken(guess())).toEqual({ outcome: 'unknown' })
+        expect(await grant()).toEqual(before)
+        await store.revokeGrant(revoke())
+        expect(await store.rotateRefreshToken(guess())).toEqual({ outcome: 'unknown' })
+      })
+
+      it('a token whose secret has left the ring rotates as long as it is the current one', async () => {
+        await openFamily()
+        expect(await store.rotateRefreshToken(rotate(0, { genuine: false }))).toEqual({ outcome: 'rotated' })
+      })
+
+      it('R110: idle time ends a token and slides with its use, up to the absolute end', async () => {
+        await openFamily(
+          { endsAt: now + 250 },
+          redeem({ refresh: { hash: 'refresh-0', idleEndsAt: now + 100 } }),
+        )
+        const at = (second: number) => ({ now: now + second, idleEndsAt: now + second + 100 })
+        expect(await store.rotateRefreshToken(rotate(0, at(99)))).toEqual({ outcome: 'rotated' })
+        expect(await store.rotateRefreshToken(rotate(1, at(199)))).toEqual({ outcome: 'expired' })
+        expect(await isRevoked()).toBe(false)
+      })
+
+      it('R110: no chain of refreshes goes past the absolute end', async () => {
+        await openFamily(
+          { endsAt: now + 250 },
+          redeem({ refresh: { hash: 'refresh-0', idleEndsAt: now + 1000 } }),
+        )
+        expect((await grant())?.refresh?.idleEndsAt).toBe(now + 250)
+        const far = { idleEndsAt: now + 9000, accessEndsAt: now + 250 }
+        await store.rotateRefreshToken(rotate(0, { ...far, now: now + 249 }))
+        expect((await grant())?.refresh?.idleEndsAt).toBe(now + 250)
+        const late = await store.rotateRefreshToken(rotate(1, { ...far, now: now + 250 }))
+        expect(['expired', 'unknown']).toContain(late.outcome)
+      })
+
+      it('R164: a rotation whose reply was lost is sent again and still succeeds, however much came between', async () => {
+        await openFamily()
+        const lost = rotate(0)
+        const lostInGrace = rotate(0)
+        expect(await store.rotateRefreshToken(lost)).toEqual({ outcome: 'rotated' })
+        const inGrace = await store.rotateRefreshToken(lostInGrace)
+        expect(inGrace).toEqual({ outcome: 'grace', replay: 'reply-1' })
+        for (let i = 1; i < 5; i++) await store.rotateRefreshToken(rotate(i))
+        const before = await grant()
+        expect(await store.rotateRefreshToken(lost)).toEqual({ outcome: 'rotated' })
+        expect(await store.rotateRefreshToken(lostInGrace)).toEqual(inGrace)
+        expect(await grant()).toEqual(before)
+      })
+
+      it('R164: reuse found by a step whose reply was lost is told when it is sent again', async () => {
+        await openFamily()
+        await store.rotateRefreshToken(rotate(0))
+        const reuse = rotate(0, { graceSeconds: 0 })
+        expect(await store.rotateRefreshToken(reuse)).toEqual({ outcome: 'reused' })
+        expect(await store.rotateRefreshToken(reuse)).toEqual({ outcome: 'reused' })
+      })
+
+      it('R108: rotation does not touch what was granted', async () => {
+        await openFamily()
+        await store.rotateRefreshToken(rotate(0))
+        const { scopes, resource, clientId, userId, endsAt } = aGrant()
+        expect(await grant()).toMatchObject({ scopes, resource, clientId, userId, endsAt })
+      })
+
+      it('R111: a family without refresh tokens rotates nothing', async () => {
+        const { refresh: _, ...withoutRefresh } = redeem()
+        await openFamily({}, withoutRefresh as ReturnType<typeof redeem>)
+        expect(await store.rotateRefreshToken(rotate(0))).toEqual({ outcome: 'unknown' })
+        expect((await grant())?.refresh).toBeUndefined()
+        expect(await grant(now + 900), 'ends with its access token').toBeUndefined()
+      })
+    })
+
+    describe('families', () => {
+      it('R115: a family that begins redeemed has no code, is found by its client, and ends with its token', async () => {
+        const born = aGrant({
+          userId: 'client:machine',
+          clientId: 'machine',
+          redirectUri: 'none',
+          endsAt: now + 900,
+          accessEndsAt: now + 900,
+          code: { hash: 'code', challenge: 'none', expiresAt: now, failures: 0, redeemedAt: now },
+        })
+        await store.putGrant({ record: born, now })
+        expect(await grant()).toEqual(born)
+        expect(await store.listGrants({ clientId: 'machine', now })).toEqual([born])
+        expect(await store.listGrants({ userId: 'machine', now })).toEqual([])
+        expect(await grant(now + 899)).toEqual(born)
+        expect(await store.revokeGrant(revoke())).toBe('revoked')
+        expect(await store.listRevocations({ now })).toEqual([{ grantId: 'family', accessEndsAt: now + 900 }])
+        expect(await store.listGrants({ clientId: 'machine', now })).toEqual([])
+        expect(await grant(now + 899)).toMatchObject({ revokedBy: 'user' })
+        expect(await grant(now + 900)).toBeUndefined()
+      })
+
+      it('R139: revoking ends refresh and is remembered for as long as an access token may live', async () => {
+        await openFamily()
+        expect(await store.revokeGrant(revoke())).toBe('revoked')
+        expect(await store.revokeGrant(revoke())).toBe('already')
+        expect(await store.rotateRefreshToken(rotate(0))).toEqual({ outcome: 'revoked' })
+        expect(await store.listRevocations({ now: now + 899 })).toEqual([
+          { grantId: 'family', accessEndsAt: now + 900 },
+        ])
+        expect(await store.listRevocations({ now: now + 900 })).toEqual([])
+        await store.cleanupExpired({ now: now + 899 })
+        expect(await grant(now + 899)).toMatchObject({ revokedAt: now, revokedBy: 'user' })
+      })
+
+      it('R139: the last access token of a family decides how long, not the newest', async () => {
+        await openFamily({}, redeem({ accessEndsAt: now + 900 }))
+        await store.rotateRefreshToken(rotate(0, { accessEndsAt: now + 60 }))
+        await store.revokeGrant(revoke())
+        expect(await store.listRevocations({ now })).toEqual([{ grantId: 'family', accessEndsAt: now + 900 }])
+      })
+
+      it('R164: a revocation whose reply was lost has the outcome of one', async () => {
+        await openFamily()
+        const once = revoke()
+        expect(await store.revokeGrant(once)).toBe('revoked')
+        expect(await store.revokeGrant(once)).toBe('revoked')
+      })
+
+      it('R164: one operation id for many families revokes each of them', async () => {
+        const shared = operation()
+        for (const id of ['a', 'b']) await store.putGrant({ record: aGrant({ id }), now })
+        expect(await store.revokeGrant(revoke({ id: 'a', ...shared }))).toBe('revoked')
+        expect(await store.revokeGrant(revoke({ id: 'b', ...shared }))).toBe('revoked')
+        expect((await store.findGrant({ id: 'b', now }))?.revokedBy).toBe('user')
+      })
+
+      it('R141: a refresh that races with a revocation leaves nothing alive', async () => {
+        await openFamily()
+        const steps = times(30, i =>
+          i === 15 ? store.revokeGrant(revoke()) : store.rotateRefreshToken(rotate(0, { genuine: true })),
+        )
+        await Promise.all(steps)
+        expect(await isRevoked()).toBe(true)
+        for (const presentedHash of ['refresh-0', 'refresh-1']) {
+          const result = await store.rotateRefreshToken(rotate(0, { presentedHash }))
+          expect(result).toEqual({ outcome: 'revoked' })
+        }
+      })
+
+      it('does not know a family that never was or has ended', async () => {
+        expect(await store.revokeGrant(revoke())).toBe('unknown')
+        await openFamily()
+        expect(await store.revokeGrant(revoke({ now: now + 86_400 }))).toBe('unknown')
+      })
+
+      it('lists the live families of a user or a client, newest first', async () => {
+        const put = (id: string, over: Partial<Grant>) =>
+          store.putGrant({ record: aGrant({ id, ...over }), now })
+        await put('old', { createdAt: now - 10 })
+        await put('new', { createdAt: now })
+        await put('of another user', { userId: 'other' })
+        await put('of another client', { clientId: 'other', createdAt: now - 5 })
+        await put('revoked', {})
+        await put('ended', { code: { ...aGrant().code, expiresAt: now } })
+        await store.revokeGrant(revoke({ id: 'revoked' }))
+        const ids = async (by: { userId: string } | { clientId: string }) =>
+          (await store.listGrants({ ...by, now })).map(({ id }) => id)
+        expect(await ids({ userId: 'user' })).toEqual(['new', 'of another client', 'old'])
+        expect(await ids({ clientId: 'other' })).toEqual(['of another client'])
+        expect(await ids({ userId: 'nobody' })).toEqual([])
+      })
+
+      it('hands out copies: changing a record found changes nothing in the store', async () => {
+        const record = aGrant()
+        await store.putGrant({ record, now })
+        record.scopes.push('admin')
+        ;(await grant())?.scopes.push('admin')
+        expect((await grant())?.scopes).toEqual(aGrant().scopes)
+      })
+    })
+
+    describe('revocation feed', () => {
+      it('R139: whoever follows hears of every way a family ends, at once and once', async () => {
+        const heard: Revocation[] = []
+        let synced = 0
+        const stop = store.watchRevocations({
+          onRevoked: revocation => heard.push(revocation),
+          onSynced: () => synced++,
+        })
+        for (const id of ['by user', 'by replay', 'by reuse']) await openFamily({ id }, redeem({ id }))
+        await store.revokeGrant(revoke({ id: 'by user' }))
+        expect(heard).toHaveLength(1)
+        await store.revokeGrant(revoke({ id: 'by user' }))
+        await store.redeemCode(redeem({ id: 'by replay' }))
+        await store.rotateRefreshToken(rotate(7, { id: 'by reuse' }))
+        expect(heard).toEqual(
+          ['by user', 'by replay', 'by reuse'].map(grantId => ({ grantId, accessEndsAt: now + 900 })),
+        )
+        await expect.poll(() => synced).toBeGreaterThan(0)
+        stop()
+        await openFamily({ id: 'after' }, redeem({ id: 'after' }))
+        await store.revokeGrant(revoke({ id: 'after' }))
+        expect(heard).toHaveLength(3)
+      })
+    })
+
+    describe('revocation of many', () => {
+      /** Three users with three clients each, a family for each of both. */
+      const families = [0, 1, 2].flatMap(user => [0, 1, 2].map(client => `user-${user} client-${client}`))
+      beforeEach(async () => {
+        for (const id of families) {
+          const [userId = '', clientId = ''] = id.split(' ')
+          await openFamily({ id, userId, clientId }, redeem({ id }))
+        }
+      })
+      type Of = Parameters<Store['revokeGrants']>[0]['of']
+      const walk = async (of: Of, limit = 100, between: () => Promise<unknown> = async () => {}) => {
+        const revoked: string[] = []
+        let cursor: string | undefined
+        do {
+          const step = { of, reason: 'administrator' as const, cursor, limit, now, ...operation() }
+          const page = await store.revokeGrants(step)
+          revoked.push(...page.revoked)
+          cursor = page.cursor
+          await between()
+        } while (cursor !== undefined)
+        return revoked.sort()
+      }
+      const of = (part: string) => families.filter(id => id.includes(part))
+
+      it.each<[string, Of, string]>([
+        ['a user', { userId: 'user-1' }, 'user-1'],
+        ['a client', { clientId: 'client-1' }, 'client-1'],
+        ['the tenant', 'tenant', ''],
+        ['nobody', { userId: 'nobody' }, 'nobody'],
+      ])('R141: all families of %s end, each once, and no others', async (_, whose, part) => {
+        for (const limit of [1, 2, 100]) {
+          const expected = limit === 1 ? of(part) : []
+          expect(await walk(whose, limit), `pages of ${limit}`).toEqual(expected)
+        }
+        for (const id of families) {
+          const found = await store.findGrant({ id, now })
+          expect(found?.revokedBy, id).toBe(id.includes(part) ? 'administrator' : undefined)
+          expect((await store.rotateRefreshToken(rotate(0, { id }))).outcome, id).toBe(
+            id.includes(part) ? 'revoked' : 'rotated',
+          )
+        }
+        const listed = await store.listRevocations({ now })
+        expect(listed.map(({ grantId }) => grantId).sort()).toEqual(of(part))
+      })
+
+      it('R139: whoever follows hears of each', async () => {
+        const heard: string[] = []
+        const stop = store.watchRevocations({
+          onRevoked: ({ grantId }) => heard.push(grantId),
+          onSynced: () => {},
+        })
+        await walk({ userId: 'user-2' }, 2)
+        expect(heard.sort()).toEqual(of('user-2'))
+        stop()
+      })
+
+      it('what has ended for another reason stays ended for that reason', async () => {
+        const id = families[0]!
+        await store.revokeGrant(revoke({ id, reason: 'client' }))
+        expect(await walk('tenant')).toEqual(families.slice(1))
+        expect(await store.findGrant({ id, now })).toMatchObject({ revokedBy: 'client' })
+      })
+
+      it('R141: refreshes that race leave no live family, whoever comes first', async () => {
+        let generation = 0
+        const refreshAll = () =>
+          Promise.all(families.map(id => store.rotateRefreshToken(rotate(generation, { id })))).then(() => {
+            generation++
+          })
+        await Promise.all([refreshAll(), walk('tenant', 2, refreshAll), refreshAll()])
+        for (const id of families) expect((await store.findGrant({ id, now }))?.revokedAt).toBe(now)
+      })
+
+      it('a walk that broke off is begun again', async () => {
+        const step = { of: 'tenant', reason: 'tenant', cursor: undefined, limit: 2, now } as const
+        const first = await store.revokeGrants({ ...step, ...operation() })
+        expect([...first.revoked, ...(await walk('tenant'))].sort()).toEqual(families)
+        expect(await store.listGrants({ userId: 'user-0', now })).toEqual([])
+      })
+
+      it('a code that nobody redeemed yet ends too', async () => {
+        await store.putGrant({ record: aGrant(), now })
+        expect(await walk({ userId: 'user' })).toEqual(['family'])
+        expect(await store.redeemCode(redeem())).toBe('revoked')
+      })
+    })
+
+    describe('statistics', () => {
+      it('count what there is, and not what has ended', async () => {
+        const none = {
+          grants: 0,
+          grantsWithAccess: 0,
+          connections: { active: 0, dead: 0 },
+          pendingAuthorizations: 0,
+          signingKeys: 0,
+        }
+        expect(await store.stats({ now })).toEqual(none)
+        for (const id of times(7, i => `redeemed-${i}`)) await openFamily({ id }, redeem({ id }))
+        await store.putGrant({ record: aGrant({ id: 'code only' }), now })
+        await store.revokeGrant(revoke({ id: 'redeemed-0' }))
+        await store.putConnection({ record: aConnection(), now })
+        await store.putConnection({ record: aConnection({ provider: 'linkedin', state: 'dead' }), now })
+        await store.putConnection({ record: aConnection({ provider: 'ended', expiresAt: now + 1 }), now })
+        await store.deleteConnection({ userId: 'user', provider: 'ended', account: 'default', now })
+        await store.putPendingAuthorization({ record: aPendingAuthorization(), limit: 1, now })
+        await store.putSigningKey({ record: aSigningKey('kid'), newestKid: undefined, now })
+        expect(await store.stats({ now })).toEqual({
+          grants: 7,
+          grantsWithAccess: 6,
+          connections: { active: 1, dead: 1 },
+          pendingAuthorizations: 1,
+          signingKeys: 1,
+        })
+        expect(await store.stats({ now: now + 900 })).toMatchObject({ grants: 6, grantsWithAccess: 0 })
+        expect(await store.stats({ now: now + 86_400 })).toEqual({ ...none, signingKeys: 1 })
+      })
+    })
+
+    describe('connections', () => {
+      const key = { userId: 'user', provider: 'google', account: 'default' }
+      const put = (over: Partial<ConnectionWrite> = {}) =>
+        store.putConnection({ record: aConnection(over), now })
+
+      it('counts generations, and finds what was written last until its end', async () => {
+        expect(await put()).toBe(1)
+        const second = aConnection({ sealed: 'second' })
+        expect(await store.putConnection({ record: second, now })).toBe(2)
+        expect(await store.findConnection({ ...key, now: now + 86_399 })).toEqual({
+          ...second,
+          generation: 2,
+        })
+        expect(await store.findConnection({ ...key, now: now + 86_400 })).toBeUndefined()
+      })
+
+      it('a refresh writes only over the generation it began with; of 20, one', async () => {
+        await put()
+        const outcomes = await Promise.all(
+          times(20, () => store.replaceConnection({ record: aConnection(), generation: 1, now })),
+        )
+        expect(tally(outcomes)).toEqual({ replaced: 1, stale: 19 })
+        expect((await store.findConnection({ ...key, now }))?.generation).toBe(2)
+      })
+
+      it('R164: a write whose reply was lost is sent again and counts once', async () => {
+        const record = aConnection()
+        expect(await store.putConnection({ record, now })).toBe(1)
+        expect(await store.putConnection({ record, now })).toBe(1)
+        const refreshed = aConnection()
+        expect(await store.replaceConnection({ record: refreshed, generation: 1, now })).toBe('replaced')
+        expect(await store.replaceConnection({ record: refreshed, generation: 1, now })).toBe('replaced')
+        expect((await store.findConnection({ ...key, now }))?.generation).toBe(2)
+      })
+
+      it('R180: a refresh that began before the user disconnected and connected again writes nothing', async () => {
+        const generation = await put()
+        await store.deleteConnection({ ...key, now })
+        expect(await store.findConnection({ ...key, now })).toBeUndefined()
+        expect(await store.replaceConnection({ record: aConnection(), generation, now })).toBe('stale')
+        await put({ sealed: 'another account' })
+        expect(await store.replaceConnection({ record: aConnection(), generation, now })).toBe('stale')
+        expect((await store.findConnection({ ...key, now }))?.sealed).toBe('another account')
+      })
+
+      it('keeps users, providers and accounts apart, whatever they are called', async () => {
+        await put({ provider: 'b', account: 'c' })
+        for (const userId of hostileIds) await put({ userId, provider: 'a', account: 'b' })
+        for (const userId of hostileIds) {
+          const found = await store.listConnections({ userId, now })
+          expect(found.map(connection => connection.userId)).toEqual([userId])
+        }
+        expect(
+          await store.findConnection({ userId: 'user', provider: 'a', account: 'b', now }),
+        ).toBeUndefined()
+      })
+
+      /** The connections of all pages, by whose they are; `between` runs after each page. */
+      const walk = async (limit: number, between: () => Promise<unknown> = async () => {}) => {
+        const found: string[] = []
+        let cursor: string | undefined
+        do {
+          const page = await store.listAllConnections({ cursor, limit, now })
+          found.push(...page.connections.map(({ userId, provider }) => `${userId} ${provider}`))
+          cursor = page.cursor
+          await between()
+        } while (cursor !== undefined)
+        return new Set(found)
+      }
+
+      it.each([1, 3, 7, 100])('R178: in pages of %i every connection of every user is found', async limit => {
+        expect(await walk(limit)).toEqual(new Set())
+        const names = times(7, i => ({ userId: `user-${i % 3}`, provider: `provider-${i}` }))
+        for (const name of names) await put(name)
+        await put({ userId: 'ended', expiresAt: now })
+        await put({ userId: 'gone' })
+        await store.deleteConnection({ ...key, userId: 'gone', now })
+        await store.putGrant({ record: aGrant(), now })
+        expect(await walk(limit)).toEqual(new Set(names.map(name => `${name.userId} ${name.provider}`)))
+      })
+
+      it('R178: a connection that is there all the time is found, whatever comes, goes and changes meanwhile', async () => {
+        for (const i of times(6, i => i)) await put({ userId: `stays-${i}` })
+        for (const i of times(6, i => i)) await put({ userId: `goes-${i}` })
+        let step = 0
+        const found = await walk(2, async () => {
+          await store.deleteConnection({ ...key, userId: `goes-${step % 6}`, now })
+          await put({ userId: `stays-${step % 6}` })
+          // Comes to an end, so that the walk does too.
+          if (step < 20) await put({ userId: `comes-${step}` })
+          step++
+        })
+        expect([...found]).toEqual(expect.arrayContaining(times(6, i => `stays-${i} google`)))
+      })
+    })
+
+    describe('signing keys', () => {
+      const put = (record: SigningKey, newestKid: string | undefined) =>
+        store.putSigningKey({ record, newestKid, now })
+
+      it('R174: of processes that make the first key at once, one stores its own', async () => {
+        const outcomes = await Promise.all(times(10, i => put(aSigningKey(`kid-${i}`), undefined)))
+        expect(tally(outcomes)).toEqual({ stored: 1, stale: 9 })
+        expect(await store.listSigningKeys({ now })).toHaveLength(1)
+      })
+
+      it('lists keys oldest first, and a retired one no more', async () => {
+        await put(aSigningKey('old', { retiresAt: now + 100 }), undefined)
+        expect(await put(aSigningKey('new'), undefined)).toBe('stale')
+        // Another machine's clock may be behind: the order of keys is the order in which they came.
+        expect(await put(aSigningKey('new', { createdAt: now - 5 }), 'old')).toBe('stored')
+        expect(await put(aSigningKey('new', { createdAt: now - 5 }), 'old'), 'sent again').toBe('stored')
+        const kids = async (at: number) => (await store.listSigningKeys({ now: at })).map(({ kid }) => kid)
+        expect(await kids(now + 99)).toEqual(['old', 'new'])
+        expect(await kids(now + 100)).toEqual(['new'])
+      })
+
+      it('R174: of processes that publish the next key at once, one stores its own', async () => {
+        await put(aSigningKey('old'), undefined)
+        const outcomes = await Promise.all(times(10, i => put(aSigningKey(`kid-${i}`), 'old')))
+        expect(tally(outcomes)).toEqual({ stored: 1, stale: 9 })
+      })
+
+      it('R174: a key that is retired stays until its end, and stays in its place', async () => {
+        await put(aSigningKey('old'), undefined)
+        await put(aSigningKey('new'), 'old')
+        const retire = (over: Partial<Parameters<Store['retireSigningKey']>[0]> = {}) =>
+          store.retireSigningKey({ kid: 'old', retiresAt: now + 100, now, ...over })
+        expect(tally(await Promise.all(times(10, () => retire())))).toEqual({ retired: 1, already: 9 })
+        expect(await store.listSigningKeys({ now })).toEqual([
+          aSigningKey('old', { retiresAt: now + 100 }),
+          aSigningKey('new'),
+        ])
+        expect(await retire({ retiresAt: now + 101 }), 'an end is not put off').toBe('already')
+        expect(await retire({ retiresAt: now + 50 }), 'but brought forward').toBe('retired')
+        expect(await store.listSigningKeys({ now: now + 49 })).toHaveLength(2)
+        expect(await store.listSigningKeys({ now: now + 50 })).toEqual([aSigningKey('new')])
+        expect(await retire({ now: now + 50 })).toBe('unknown')
+        expect(await retire({ kid: 'never' })).toBe('unknown')
+        expect(await put(aSigningKey('next'), 'new'), 'the newest is who it was').toBe('stored')
+      })
+
+      it('R178: of processes that seal a key again at once, one does, and changes nothing else', async () => {
+        await put(aSigningKey('old', { retiresAt: now + 100 }), undefined)
+        await put(aSigningKey('new'), 'old')
+        const reseal = (sealed: string, over: Partial<Parameters<Store['resealSigningKey']>[0]> = {}) =>
+          store.resealSigningKey({ kid: 'old', sealed, expectedSealed: 'sealed', now, ...over })
+        const outcomes = await Promise.all(times(10, i => reseal(`again-${i}`)))
+        expect(tally(outcomes)).toEqual({ resealed: 1, stale: 9 })
+        const sealed = `again-${outcomes.indexOf('resealed')}`
+        const keys = [aSigningKey('old', { retiresAt: now + 100, sealed }), aSigningKey('new')]
+        expect(await store.listSigningKeys({ now })).toEqual(keys)
+        expect(await reseal(sealed), 'sent again').toBe('resealed')
+        expect(await store.listSigningKeys({ now })).toEqual(keys)
+        expect(await reseal('x', { kid: 'never' })).toBe('stale')
+        expect(await reseal('x', { expectedSealed: sealed, now: now + 100 }), 'retired').toBe('stale')
+      })
+
+      it('R178: sealing a key again does not bring it back when it is retired meanwhile', async () => {
+        await put(aSigningKey('kid'), undefined)
+        await Promise.all([
+          store.resealSigningKey({ kid: 'kid', sealed: 'again', expectedSealed: 'sealed', now }),
+          store.retireSigningKey({ kid: 'kid', retiresAt: now + 100, now }),
+        ])
+        expect(await store.listSigningKeys({ now })).toEqual([
+          aSigningKey('kid', { sealed: 'again', retiresAt: now + 100 }),
+        ])
+      })
+    })
+
+    describe('single use', () => {
+      const claim = (over: Partial<Parameters<Store['claimSingleUse']>[0]> = {}) =>
+        store.claimSingleUse({
+          kind: 'jti',
+          idHash: 'id',
+          expiresAt: now + 60,
+          now,
+          ...operation(),
+          ...over,
+        })
+
+      it('R163: of 50 parallel claims of one id, one succeeds', async () => {
+        expect(tally(await Promise.all(times(50, () => claim())))).toEqual({ claimed: 1, used: 49 })
+      })
+
+      it('R164: a claim whose reply was lost is sent again and still succeeds', async () => {
+        const once = operation()
+        expect(await claim(once)).toBe('claimed')
+        expect(await claim(once)).toBe('claimed')
+        expect(await claim()).toBe('used')
+      })
+
+      it('keeps kinds apart, and remembers until the end', async () => {
+        expect(await claim()).toBe('claimed')
+        expect(await claim({ kind: 'connect-link' })).toBe('claimed')
+        expect(await claim({ now: now + 59 })).toBe('used')
+        expect(await claim({ now: now + 60, expiresAt: now + 120 })).toBe('claimed')
+      })
+    })
+
+    it('R169: ids made to break out of a key name their own record and no other', async () => {
+      for (const id of hostileIds) await openFamily({ id, clientId: id, userId: id }, redeem({ id }))
+      for (const id of hostileIds) {
+        expect((await store.findGrant({ id, now }))?.id).toBe(id)
+        expect((await store.listGrants({ clientId: id, now })).map(grant => grant.id)).toEqual([id])
+        expect((await store.listGrants({ userId: id, now })).map(grant => grant.id)).toEqual([id])
+        expect(await store.rotateRefreshToken(rotate(0, { id }))).toEqual({ outcome: 'rotated' })
+        expect(await store.revokeGrant(revoke({ id }))).toBe('revoked')
+      }
+    })
+
+    it('R170: after flows have ended and were cleaned up, nothing is left of them', async () => {
+      const { countRecords } = underTest
+      const baseline = await countRecords()
+      for (let i = 0; i < 5; i++) {
+        const id = `family-${i}`
+        await store.findOrPutUser({ identityHash: id, userId: id, expiresAt: now + 86_400, now })
+        await store.putPendingAuthorization({ record: aPendingAuthorization({ id }), limit: 10, now })
+        await store.stepPendingAuthorization({ id, fromStep: 0, next: undefined, now, ...operation() })
+        await openFamily({ id, userId: id }, redeem({ id }))
+        await store.rotateRefreshToken(rotate(0, { id }))
+        if (i % 2) await store.revokeGrant(revoke({ id }))
+        await store.putConnection({ record: aConnection({ userId: id }), now })
+        if (i % 2) await store.deleteConnection({ userId: id, provider: 'google', account: 'default', now })
+        await store.claimSingleUse({ kind: 'jti', idHash: id, expiresAt: now + 60, now, ...operation() })
+        await store.putClientTombstone({ clientIdHash: id, expiresAt: now + 60, now })
+        await store.putDisabledUser({ userId: id, expiresAt: now + 60, now })
+      }
+      expect(await countRecords()).toBeGreaterThan(baseline)
+      await store.cleanupExpired({ now: now + 86_400 })
+      expect(await countRecords()).toBe(baseline)
+    })
+
+    if (outlivesProcess)
+      it('R106: everything is still there after the store was closed and opened again', async () => {
+        await openFamily()
+        await store.rotateRefreshToken(rotate(0))
+        await store.rotateRefreshToken(rotate(1))
+        await openFamily({ id: 'revoked' }, redeem({ id: 'revoked' }))
+        await store.revokeGrant(revoke({ id: 'revoked' }))
+        await store.findOrPutUser({ identityHash: 'identity', userId: 'user', expiresAt: now + 9, now })
+        await store.putClientTombstone({ clientIdHash: 'client', expiresAt: now + 9, now })
+        await store.putConnection({ record: aConnection(), now })
+        await store.putSigningKey({ record: aSigningKey('kid'), newestKid: undefined, now })
+        await store.putPendingAuthorization({ record: aPendingAuthorization(), limit: 1, now })
+        const once = { kind: 'jti', idHash: 'id', expiresAt: now + 9, now } as const
+        await store.claimSingleUse({ ...once, ...operation() })
+
+        store = await underTest.reopen!()
+        expect(await store.listRevocations({ now })).toEqual([
+          { grantId: 'revoked', accessEndsAt: now + 900 },
+        ])
+        expect(
+          await store.findOrPutUser({ identityHash: 'identity', userId: 'b', expiresAt: now + 9, now }),
+        ).toBe('user')
+        expect(await store.isClientDeleted({ clientIdHash: 'client', now })).toBe(true)
+        expect(await store.listConnections({ userId: 'user', now })).toHaveLength(1)
+        expect(await store.listSigningKeys({ now })).toEqual([aSigningKey('kid')])
+        expect(await store.findPendingAuthorization({ id: 'transaction', now })).toEqual(
+          aPendingAuthorization(),
+        )
+        expect(await store.claimSingleUse({ ...once, ...operation() })).toBe('used')
+        expect(await store.rotateRefreshToken(rotate(2))).toEqual({ outcome: 'rotated' })
+        expect(await store.rotateRefreshToken(rotate(0))).toEqual({ outcome: 'reused' })
+      })
+
+    it('R92: a store that is closed answers nothing, and says so in one way', async () => {
+      await openFamily()
+      await store.check()
+      await store.close()
+      const steps: (() => Promise<unknown>)[] = [
+        () => store.check(),
+        () => store.findGrant({ id: 'family', now }),
+        () => store.redeemCode(redeem()),
+        () => store.rotateRefreshToken(rotate(0)),
+        () => store.revokeGrant(revoke()),
+        () => store.listRevocations({ now }),
+        () => store.listSigningKeys({ now }),
+        () => store.retireSigningKey({ kid: 'kid', retiresAt: now, now }),
+        () => store.listAllConnections({ cursor: undefined, limit: 10, now }),
+        () => store.isClientDeleted({ clientIdHash: 'client', now }),
+      ]
+      for (const step of steps) await expect(step()).rejects.toThrow(StoreUnavailableError)
+    })
+  })
+}

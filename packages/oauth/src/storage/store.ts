@@ -1,0 +1,279 @@
+import type {
+  Connection,
+  Grant,
+  PendingAuthorization,
+  Revocation,
+  RevocationReason,
+  SigningKey,
+} from './records.ts'
+import type { WindowCounter } from './window-counter.ts'
+
+export type { Revocation } from './records.ts'
+
+/**
+ * The storage port: one method per protocol step, each atomic by itself, so that an adapter can be one Lua
+ * script, one SQL transaction, or a stretch of code without `await`. It shows no connection and no transaction.
+ *
+ * - `now` is passed in (seconds since the epoch); a record whose end has passed counts as absent.
+ * - `operationId` is random per step. The same step with the same id, sent twice because a reply was lost,
+ *   has the effect of one and gets the same outcome (R164).
+ * - Expected outcomes are values. Every method throws `StoreUnavailableError` when the outcome is unknown,
+ *   and nothing else.
+ * - A store belongs to one tenant; its keys carry the tenant, no argument does.
+ */
+export interface Store
+  extends UserStore,
+    ClientStore,
+    PendingAuthorizationStore,
+    GrantStore,
+    ConnectionStore,
+    SigningKeyStore,
+    SingleUseStore {
+  /** Tenant (`OAUTH_SANDBOX`) whose records this store holds; part of the context of every sealed value. */
+  readonly tenant: string
+  /**
+   * Counts for rate limits, by all processes on the store together. Not one of the steps: a count rejects with any
+   * error, and may be off by one then. Absent where the backend cannot count; each process then counts alone.
+   */
+  createWindowCounter?(limit: { name: string; windowSeconds: number }): WindowCounter
+  /** Resolves when the store can answer. For the health endpoint. */
+  check(): Promise<void>
+  /** Deletes records whose end has passed. Adapters whose backend does so by itself resolve at once. */
+  cleanupExpired(step: { now: number }): Promise<void>
+  /** Counts what there is. It looks at every record: for an operator now and then, not for a health check. */
+  stats(step: { now: number }): Promise<StoreStats>
+  close(): Promise<void>
+}
+
+/** How much of everything there is, without what has ended. */
+export interface StoreStats {
+  /** Token families that are not revoked. */
+  grants: number
+  /** Those among them that have an access token which has not ended. */
+  grantsWithAccess: number
+  connections: { active: number; dead: number }
+  /** Sign-ins under way. */
+  pendingAuthorizations: number
+  signingKeys: number
+}
+
+export interface UserStore {
+  /**
+   * The user id of an upstream identity. The first caller's `userId` wins and stays; `expiresAt` renews.
+   * The identity is a hash of (issuer, subject), never an e-mail address.
+   */
+  findOrPutUser(step: {
+    identityHash: string
+    userId: string
+    expiresAt: number
+    now: number
+  }): Promise<string>
+  /** Marks a user as disabled. */
+  putDisabledUser(step: { userId: string; expiresAt: number; now: number }): Promise<void>
+  /** Takes the mark away. */
+  deleteDisabledUser(step: { userId: string; now: number }): Promise<void>
+  isUserDisabled(step: { userId: string; now: number }): Promise<boolean>
+}
+
+export interface ClientStore {
+  /** Marks a client as deleted. Registrations are stateless, so a tombstone is all there is to store. */
+  putClientTombstone(step: { clientIdHash: string; expiresAt: number; now: number }): Promise<void>
+  isClientDeleted(step: { clientIdHash: string; now: number }): Promise<boolean>
+}
+
+export interface PendingAuthorizationStore {
+  /** `full` when `limit` transactions are open already: nothing is stored, none is evicted (R60). */
+  putPendingAuthorization(step: {
+    record: PendingAuthorization
+    limit: number
+    now: number
+  }): Promise<'stored' | 'full'>
+  findPendingAuthorization(step: { id: string; now: number }): Promise<PendingAuthorization | undefined>
+  /**
+   * Takes the step from `fromStep`: writes `next`, or deletes the record when the transaction is over.
+   * `stale` when another request took that step before; `unknown` when there is no such transaction.
+   */
+  stepPendingAuthorization(step: {
+    id: string
+    fromStep: number
+    next: PendingAuthorization | undefined
+    operationId: string
+    now: number
+  }): Promise<'taken' | 'stale' | 'unknown'>
+}
+
+export type RedeemOutcome = 'redeemed' | 'replayed' | 'expired' | 'revoked' | 'unknown'
+
+export type RotateOutcome =
+  | { outcome: 'rotated' }
+  /** The token before the current one, within the grace: `replay` is the sealed reply of that rotation. */
+  | { outcome: 'grace'; replay: string }
+  /** A token that had been rotated away: the family is revoked by this step. */
+  | { outcome: 'reused' }
+  | { outcome: 'expired' | 'revoked' | 'unknown' }
+
+export interface GrantStore {
+  /** Opens a token family in the state "authorization code issued". It ends with the code unless redeemed. */
+  putGrant(step: { record: Grant; now: number }): Promise<void>
+  findGrant(step: { id: string; now: number }): Promise<Grant | undefined>
+  /** Families of a user or a client that have not ended and are not revoked, newest first. */
+  listGrants(step: ({ userId: string } | { clientId: string }) & { now: number }): Promise<Grant[]>
+  /**
+   * Redeems the authorization code, once. The caller has checked client, verifier, redirect URI and resource
+   * before. A second redemption is `replayed` and revokes the family in the same step (RFC 6749 §4.1.2).
+   * The record then lives as long as any token of the family may.
+   */
+  redeemCode(step: {
+    id: string
+    codeHash: string
+    operationId: string
+    now: number
+    /** First refresh token and its idle end; absent for a client that may not refresh. */
+    refresh?: { hash: string; idleEndsAt: number }
+    /** `exp` of the access token issued with it. */
+    accessEndsAt: number
+  }): Promise<RedeemOutcome>
+  /** Counts a wrong verifier for a valid code; at `limit` the code is spent (R102). Revokes nothing. */
+  countFailedRedemption(step: {
+    id: string
+    codeHash: string
+    limit: number
+    operationId: string
+    now: number
+  }): Promise<void>
+  /**
+   * Rotates the refresh token: claims `presentedHash`, installs `successorHash`, stores `replay`.
+   * Presented again within `graceSeconds` and before the successor was used, the stored reply is returned and
+   * nothing changes. A hash that is neither current nor in grace revokes the family when `genuine` (the token
+   * is proven to be ours), and is `unknown` otherwise, so that a guessed token cannot end a session (R97).
+   */
+  rotateRefreshToken(step: {
+    id: string
+    presentedHash: string
+    genuine: boolean
+    successorHash: string
+    replay: string
+    graceSeconds: number
+    /** New idle end; the store caps it at the absolute end of the family. */
+    idleEndsAt: number
+    accessEndsAt: number
+    operationId: string
+    now: number
+  }): Promise<RotateOutcome>
+  /** Ends a family at once and announces it on the revocation feed. */
+  revokeGrant(step: {
+    id: string
+    reason: RevocationReason
+    operationId: string
+    now: number
+  }): Promise<'revoked' | 'already' | 'unknown'>
+  /**
+   * Ends all families of a user, of a client, or of the tenant, page by page, each at once as `revokeGrant` does:
+   * `cursor` is undefined for the first page, then what the page before returned. A family that is there during the
+   * whole walk is ended, one that is opened meanwhile perhaps; a walk that broke off is begun again. `limit` is about
+   * how many families one page looks at; a page may be empty and not the last. Each page has an `operationId` of its
+   * own.
+   */
+  revokeGrants(step: {
+    of: { userId: string } | { clientId: string } | 'tenant'
+    reason: RevocationReason
+    cursor: string | undefined
+    limit: number
+    operationId: string
+    now: number
+  }): Promise<RevokedPage>
+  /** Revoked families that may still have a live access token. */
+  listRevocations(step: { now: number }): Promise<Revocation[]>
+  /**
+   * Follows revocations made by any process on this store: in this process at once, in others within a second.
+   * `onSynced` is called each time the feed is known to be complete up to now.
+   */
+  watchRevocations(watcher: { onRevoked: (revocation: Revocation) => void; onSynced: () => void }): () => void
+}
+
+export interface RevokedPage {
+  /** Ids of the families that this page has ended. */
+  revoked: string[]
+  /** Where the next page begins; undefined after the last. Opaque, and of use in the same walk only. */
+  cursor: string | undefined
+}
+
+export interface ConnectionKey {
+  userId: string
+  provider: string
+  account: string
+}
+
+export interface ConnectionStore {
+  findConnection(step: ConnectionKey & { now: number }): Promise<Connection | undefined>
+  listConnections(step: { userId: string; now: number }): Promise<Connection[]>
+  /** Writes a connection the user has just made, over whatever was there; returns its new generation. */
+  putConnection(step: { record: Omit<Connection, 'generation'>; now: number }): Promise<number>
+  /** Writes only when the stored generation is still `generation`; the record then carries `generation + 1`. */
+  replaceConnection(step: {
+    record: Omit<Connection, 'generation'>
+    generation: number
+    now: number
+  }): Promise<'replaced' | 'stale'>
+  deleteConnection(step: ConnectionKey & { now: number }): Promise<void>
+  /**
+   * Connections of all users, page by page: `cursor` is undefined for the first page, then what the page before
+   * returned. A connection that is there during the whole walk is returned at least once, one that comes or goes
+   * meanwhile perhaps. `limit` is about how many one page holds; a page may be empty and not the last.
+   */
+  listAllConnections(step: {
+    cursor: string | undefined
+    limit: number
+    now: number
+  }): Promise<ConnectionPage>
+}
+
+export interface ConnectionPage {
+  connections: Connection[]
+  /** Where the next page begins; undefined after the last. Opaque, and of use in the same walk only. */
+  cursor: string | undefined
+}
+
+export interface SigningKeyStore {
+  /** Every key that has not retired, oldest first. */
+  listSigningKeys(step: { now: number }): Promise<SigningKey[]>
+  /**
+   * Adds a key, unless `newestKid` is no longer the `kid` of the newest stored key (undefined: no key at all):
+   * then another process was first and the caller lists again.
+   */
+  putSigningKey(step: {
+    record: SigningKey
+    newestKid: string | undefined
+    now: number
+  }): Promise<'stored' | 'stale'>
+  /**
+   * Sets when a key leaves the JWKS and counts as absent. An end that was set before can be brought forward, not put
+   * off: `already` when the key ends by then anyway, `unknown` when there is no such key.
+   */
+  retireSigningKey(step: {
+    kid: string
+    retiresAt: number
+    now: number
+  }): Promise<'retired' | 'already' | 'unknown'>
+  /**
+   * Replaces the sealed part of a key and nothing else, unless it is no longer `expectedSealed`. Sent again, it is
+   * `resealed` again; `stale` also when there is no such key.
+   */
+  resealSigningKey(step: {
+    kid: string
+    sealed: string
+    expectedSealed: string
+    now: number
+  }): Promise<'resealed' | 'stale'>
+}
+
+export interface SingleUseStore {
+  /** Marks an id as used until `expiresAt`. `used` when it was before, by another operation. */
+  claimSingleUse(step: {
+    kind: 'connect-link' | 'jti'
+    idHash: string
+    expiresAt: number
+    operationId: string
+    now: number
+  }): Promise<'claimed' | 'used'>
+}
