@@ -1,0 +1,127 @@
+import { StoreUnavailableError } from '../errors.ts'
+import { type Clock, type RandomBytes, systemClock, systemRandom } from '../runtime.ts'
+import { operationId } from '../storage/operation-id.ts'
+import type { Connection } from '../storage/records.ts'
+import type { Store } from '../storage/store.ts'
+import { connectionSealContext, signingKeySealContext } from './seal-context.ts'
+import type { Opened, SealContext, Sealer } from './sealer.ts'
+
+/** What became of the records of one kind. */
+export interface RekeyCount {
+  /** Sealed by an older secret, and now by the newest. */
+  resealed: number
+  /** Sealed by the newest secret already. */
+  current: number
+  /** No secret of the ring opens them: their secret was taken out too early, and nothing reads them any more. */
+  unreadable: number
+}
+
+/** What `rekey` did. When it resolves, only the newest secret is still needed for what is not `unreadable`. */
+export interface RekeyResult {
+  connections: RekeyCount
+  signingKeys: RekeyCount
+}
+
+export interface RekeyOptions {
+  store: Pick<
+    Store,
+    | 'tenant'
+    | 'listAllConnections'
+    | 'findConnection'
+    | 'replaceConnection'
+    | 'listSigningKeys'
+    | 'resealSigningKey'
+  >
+  /** Over the ring that has the newest secret first and the older ones behind it. */
+  sealer: Sealer
+  /** Default: the system's. */
+  clock?: Clock
+  /** Default: the system's. */
+  random?: RandomBytes
+  /** How many connections are read at once. Default 200. */
+  pageSize?: number
+}
+
+/** How often a record is tried again because somebody else wrote it in between. */
+const maxAttempts = 10
+
+/**
+ * Seals again, by the newest secret, whatever in this tenant an older one sealed, while servers go on working: a
+ * record that somebody else writes meanwhile is read again. What servers read they seal again by themselves; this is
+ * for the rest, when every server has the newest secret first and before an older one leaves `SALLYPORT_SECRET`.
+ * Authorizations under way are left as they are: they end within minutes. Doing it again is safe.
+ *
+ * @throws {StoreUnavailableError} when the store does not answer, or a record never stops changing
+ */
+export async function rekey({
+  store,
+  sealer,
+  clock = systemClock,
+  random = systemRandom,
+  pageSize = 200,
+}: RekeyOptions): Promise<RekeyResult> {
+  const result: RekeyResult = { connections: emptyCount(), signingKeys: emptyCount() }
+
+  for (const key of await store.listSigningKeys({ now: clock() })) {
+    const context = signingKeySealContext(store.tenant, key)
+    const read = async () =>
+      (await store.listSigningKeys({ now: clock() })).find(({ kid }) => kid === key.kid)
+    const write = (sealed: string, { kid, sealed: expectedSealed }: typeof key) =>
+      store.resealSigningKey({ kid, sealed, expectedSealed, now: clock() })
+    await reseal({ sealer, context, first: key, read, write, count: result.signingKeys })
+  }
+
+  // A page may hold a connection that an earlier one held.
+  const seen = new Set<string>()
+  let cursor: string | undefined
+  do {
+    const page = await store.listAllConnections({ cursor, limit: pageSize, now: clock() })
+    cursor = page.cursor
+    for (const connection of page.connections) {
+      const context = connectionSealContext(store.tenant, connection)
+      if (seen.has(context.id)) continue
+      seen.add(context.id)
+      const { userId, provider, account } = connection
+      const read = () => store.findConnection({ userId, provider, account, now: clock() })
+      const write = (sealed: string, { generation, ...before }: Connection) =>
+        store.replaceConnection({
+          record: { ...before, sealed, writtenBy: operationId(random) },
+          generation,
+          now: clock(),
+        })
+      await reseal({ sealer, context, first: connection, read, write, count: result.connections })
+    }
+  } while (cursor !== undefined)
+  return result
+}
+
+async function reseal<Kept extends { sealed: string }>(work: {
+  sealer: Sealer
+  context: SealContext
+  first: Kept
+  read(): Promise<Kept | undefined>
+  write(sealed: string, before: Kept): Promise<'resealed' | 'replaced' | 'stale'>
+  count: RekeyCount
+}): Promise<void> {
+  const { sealer, context, count } = work
+  let kept: Kept | undefined = work.first
+  for (let attempt = 0; attempt < maxAttempts; attempt++) {
+    // Ended meanwhile: nothing to keep.
+    if (!kept) return
+    const opened: Opened | undefined = sealer.open(kept.sealed, context)
+    if (!opened?.stale) {
+      count[opened ? 'current' : 'unreadable']++
+      return
+    }
+    if ((await work.write(sealer.seal(opened.plaintext, context), kept)) !== 'stale') {
+      count.resealed++
+      return
+    }
+    kept = await work.read()
+  }
+  throw new StoreUnavailableError('a record changes too fast to be sealed again')
+}
+
+function emptyCount(): RekeyCount {
+  return { resealed: 0, current: 0, unreadable: 0 }
+}
