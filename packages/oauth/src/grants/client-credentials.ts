@@ -1,0 +1,112 @@
+import type { Client } from '../clients/client.ts'
+import type { Context } from '../context.ts'
+import { OAuthError } from '../errors.ts'
+import { sha256 } from '../protocol/hash.ts'
+import type { Parameters } from '../protocol/parameters.ts'
+import { findResource } from '../protocol/resource-indicator.ts'
+import { openidScope, parseScope } from '../protocol/scope.ts'
+import { clientSubject } from '../protocol/subject.ts'
+import { operationId } from '../storage/operation-id.ts'
+import type { Grant } from '../storage/records.ts'
+import { mintAuthorizationCode, newGrantId } from '../tokens/token-value.ts'
+import { lifetimesOf, tokenResponse } from './grant-rules.ts'
+import type { GrantHandler } from './grant-type.ts'
+
+/**
+ * A token for the client itself, without a user (OAuth 2.1 §4.2): for clients the deployer configured, with a secret
+ * or a key (R113), and for what they were provisioned with (R114). No refresh token: the client can come again (R111).
+ *
+ * Each token is a family of its own, so that revocation and introspection treat it like any other. Its record ends
+ * with the token.
+ *
+ * @throws {OAuthError} `unauthorized_client`, `invalid_target`, `invalid_scope`
+ */
+export const clientCredentials: GrantHandler = async (context, client, parameters, consumeAuthentication) => {
+  const { store, clients, clock, random, tokens, emit } = context
+  // The configuration was checked for this; the second look holds if another way to a client comes up.
+  if (client.kind !== 'configured' || client.tokenEndpointAuthMethod === 'none' || !client.scopes) {
+    throw unauthorized()
+  }
+  const resource = provisionedResource(context, client, parameters)
+  const scopes = provisionedScopes(
+    context,
+    // No user signed in: there is nothing an id_token or userinfo could tell.
+    client.scopes.filter(scope => scope !== openidScope),
+    parameters,
+  )
+
+  const now = clock()
+  const id = newGrantId(random)
+  const family: Grant = {
+    version: 1,
+    id,
+    userId: clientSubject(client.clientId),
+    clientId: client.clientId,
+    ...(client.clientName !== undefined && { clientName: client.clientName }),
+    // There was no redirect, no challenge and no code: the hash is that of a code nobody has seen, spent at birth.
+    redirectUri: 'none',
+    resource,
+    scopes,
+    amr: [],
+    createdAt: now,
+    endsAt: 0,
+    accessEndsAt: 0,
+    code: {
+      hash: mintAuthorizationCode(random, id).hash,
+      challenge: 'none',
+      expiresAt: now,
+      failures: 0,
+      redeemedAt: now,
+    },
+  }
+  const { accessTokenSeconds } = lifetimesOf(context, client, scopes)
+  const access = await tokens.issueAccessToken({ grant: family, scopes, lifeSeconds: accessTokenSeconds })
+  await consumeAuthentication()
+  // Stored before it is handed out: a token that cannot be revoked must not exist.
+  await store.putGrant({
+    record: { ...family, endsAt: access.expiresAt, accessEndsAt: access.expiresAt },
+    now,
+  })
+  // R21: who deletes a client marks it and then ends its families. One that was not there yet ends here.
+  if (!(await clients.isKnown(client.clientId))) {
+    await store.revokeGrant({ id, reason: 'administrator', operationId: operationId(random), now: clock() })
+    throw unauthorized()
+  }
+  emit({ type: 'token_issued', grantId: id, userId: family.userId, clientIdHash: sha256(client.clientId) })
+  return tokenResponse(access, now, scopes, undefined, undefined)
+}
+
+const unauthorized = () =>
+  new OAuthError('unauthorized_client', 'The client is not registered for this grant_type.')
+
+/** @throws {OAuthError} `invalid_target` */
+function provisionedResource(context: Context, client: Client, parameters: Parameters): string {
+  const own = client.resources ?? context.resources.slice(0, 1)
+  const allowed = own.flatMap(resource => findResource(context.resources, resource) ?? [])
+  const presented = parameters.getAll('resource')
+  const found = new Set(
+    presented.length === 0 ? allowed.slice(0, 1) : presented.map(value => findResource(allowed, value)),
+  )
+  const [resource] = found
+  if (found.size !== 1 || resource === undefined) {
+    throw new OAuthError('invalid_target', 'The resource is unknown, not for this client, or more than one.')
+  }
+  return resource
+}
+
+/**
+ * All of the client's own scopes when it names none, otherwise what it names, all or nothing: a program that runs by
+ * itself should hear at once that it lacks something.
+ *
+ * @throws {OAuthError} `invalid_scope`
+ */
+function provisionedScopes(context: Context, own: readonly string[], parameters: Parameters): string[] {
+  const allowed = own.filter(scope => Object.hasOwn(context.scopes, scope))
+  const value = parameters.get('scope')
+  if (value === undefined) return allowed
+  const requested = parseScope(value)
+  if (!requested?.every(scope => allowed.includes(scope))) {
+    throw new OAuthError('invalid_scope', 'The scope is malformed or goes beyond what the client may have.')
+  }
+  return requested
+}
