@@ -1,0 +1,127 @@
+import type { LimitedBy, LimitName } from './limits/limit-table.ts'
+import type { RevocationReason } from './storage/records.ts'
+
+/** What looks like an attack, and may be something else: for alerts, nothing is refused because of it. */
+export type SuspicionKind =
+  /** A client, or one source, fails to authenticate again and again. */
+  | 'many_failed_client_authentications'
+  /** One session is refreshed from two sources within a minute. */
+  | 'refresh_from_two_sources'
+  /** One session is refreshed far more often than its access tokens end. */
+  | 'unusual_refresh_rate'
+  /** A refresh token or a code came a second time; its session has been ended. */
+  | 'refresh_token_reused'
+  | 'code_replayed'
+
+/**
+ * Everything worth telling about, as one closed union. Audit log, metrics and alerts are sinks of this list.
+ * An event carries ids and hashes; it has no field that a token, code or secret could be put in.
+ */
+export type SallyportEvent =
+  | { type: 'client_registered'; clientIdHash: string }
+  | { type: 'client_deleted'; clientIdHash: string; by: 'administrator' }
+  | { type: 'user_disabled' | 'user_enabled'; userId: string; by: 'administrator' }
+  /** Every session of the tenant is being ended; `family_revoked` follows for each. */
+  | { type: 'tenant_revoked'; by: 'administrator' }
+  | { type: 'consent_shown' | 'consent_granted' | 'consent_denied'; clientIdHash: string }
+  | { type: 'sign_in_succeeded'; loginId: string; userId: string }
+  | {
+      type: 'sign_in_failed'
+      loginId: string
+      reason: 'denied' | 'disabled' | 'failed' | 'unavailable' | 'wrong_browser' | 'wrong_user' | 'too_old'
+    }
+  | { type: 'code_issued' | 'code_replayed'; grantId: string; userId: string; clientIdHash: string }
+  | {
+      type: 'token_issued' | 'token_rotated' | 'token_replayed_in_grace'
+      grantId: string
+      userId: string
+      clientIdHash: string
+    }
+  | { type: 'refresh_token_reused'; grantId: string; userId: string; clientIdHash: string }
+  | { type: 'family_revoked'; grantId: string; by: RevocationReason }
+  | { type: 'client_authentication_failed'; clientIdHash: string }
+  | { type: 'signing_key_created'; kid: string }
+  /** `retiresAt`: when it leaves the JWKS, seconds since the epoch. */
+  | { type: 'signing_key_retired'; kid: string; retiresAt: number }
+  /** A signer outside (HSM, KMS) gave no signature. */
+  | { type: 'signer_failed'; kid: string; errorName: string }
+  | { type: 'connection_made'; userId: string; provider: string }
+  /** `by`: who ended it, when it was not the provider. */
+  | { type: 'connection_ended'; userId: string; provider: string; by?: 'user' | 'administrator' }
+  | { type: 'connection_refreshed'; userId: string; provider: string; generation: number }
+  | { type: 'connection_refresh_failed'; userId: string; provider: string; errorClass: string }
+  | { type: 'scope_challenged'; operation: string; scopes: readonly string[] }
+  /** A sign-in was too long ago for this operation (RFC 9470). */
+  | { type: 'authentication_challenged'; operation: string }
+  | { type: 'tool_called'; tool: string; userId?: string; ok: boolean; durationMs: number }
+  | { type: 'store_unavailable'; step: string }
+  | { type: 'record_unreadable'; kind: string }
+  /** A fault of ours: the kind of error and the place in the code, never its message. */
+  | { type: 'request_failed'; step: string; errorName: string; where: string }
+  /** A limit was reached; once for each window, however many requests follow. */
+  | { type: 'limit_hit'; limit: LimitName; by: LimitedBy; clientIdHash?: string; userId?: string }
+  | { type: 'suspicious_activity'; kind: SuspicionKind; grantId?: string; clientIdHash?: string }
+
+/** Receives what happened, to tell it; must not throw and is not waited for. */
+export type EventSink = (event: SallyportEvent) => void
+
+/** What is known of every event besides itself. */
+export interface EventStamp {
+  /** When, in seconds since the epoch. */
+  at: number
+  /** Random, the same for all events of one HTTP request; absent outside of requests. */
+  requestId?: string
+  /** Keyed hash of where an OAuth request came from (an IPv4 address or an IPv6 /64); never the address. */
+  sourceHash?: string
+}
+
+/** An event as sinks get it. */
+export type RecordedEvent = SallyportEvent & EventStamp
+
+/** Receives every event, stamped; what it throws harms nobody, and it is not waited for. */
+export type RecordedEventSink = (event: RecordedEvent) => void
+
+type FieldOf<E> = E extends unknown ? keyof E : never
+
+/** Every field that some event has. */
+export type EventField = FieldOf<SallyportEvent> | keyof EventStamp
+
+/**
+ * What a field holds.
+ * - `hash`: a SHA-256 or HMAC in base64url;
+ * - `name`, `names`: ids and words of ours, of the deployer or of the developer, in visible ASCII;
+ * - `text`: a path pattern or a place in the code, in printable ASCII.
+ */
+export type EventFieldKind = 'hash' | 'name' | 'names' | 'text' | 'number' | 'boolean'
+
+/**
+ * What the fields of all events hold. A field that does not stand here does not compile, and is not passed on: so that
+ * somebody decides about each that no secret can get into it (R188).
+ */
+export const eventFields: Readonly<Record<EventField, EventFieldKind>> = {
+  type: 'name',
+  at: 'number',
+  requestId: 'name',
+  sourceHash: 'hash',
+  clientIdHash: 'hash',
+  loginId: 'name',
+  userId: 'name',
+  reason: 'name',
+  grantId: 'name',
+  by: 'name',
+  kid: 'name',
+  retiresAt: 'number',
+  provider: 'name',
+  generation: 'number',
+  errorClass: 'name',
+  operation: 'name',
+  scopes: 'names',
+  tool: 'name',
+  ok: 'boolean',
+  durationMs: 'number',
+  step: 'text',
+  kind: 'name',
+  errorName: 'name',
+  where: 'text',
+  limit: 'name',
+}
