@@ -1,0 +1,181 @@
+import { describe, expect, it } from 'vitest'
+import { createConnectLink } from './connect.ts'
+import { type Answer, type Browser, createFixture, hiddenFields, returnFrom } from './sign-in.fixture.ts'
+
+const scopes = ['post']
+
+/** A user who has signed in before, and the link a tool gave them. */
+async function setUp(options: { signInWith?: 'google' | 'linkedin' } = {}) {
+  const fixture = createFixture({ needs: { google: ['calendar'], linkedin: scopes } })
+  const identity = `https://${options.signInWith ?? 'google'}.example`
+  const { signInUser } = await import('./sign-in-user.ts')
+  const goal = { kind: 'authorize', request: {} } as never
+  const { user } = await signInUser(
+    fixture.context,
+    fixture.google,
+    { leg: {}, startedAt: undefined },
+    { issuer: identity, subject: 'ada' },
+    goal,
+  )
+  const userId = user.id
+  return {
+    fixture,
+    userId,
+    link: createConnectLink(fixture.context, { userId, providerId: 'linkedin', scopes }),
+  }
+}
+
+const follow = async (browser: Browser, link: string): Promise<Answer> =>
+  browser.submit(await browser.open(link))
+
+describe('a link to connect a provider', () => {
+  it('its user signs in, connects, and is told so', async () => {
+    const { fixture, userId, link } = await setUp()
+    const browser = fixture.browser()
+    const page = await browser.open(link)
+    expect(page.status).toBe(200)
+    expect(page.html).toContain('Connect LinkedIn to')
+    expect(page.html).toContain('<code>post</code>')
+    const toGoogle = await browser.submit(page)
+    expect([toGoogle.status, fixture.google.starts[0]?.scopes]).toEqual([303, []])
+    const toLinkedin = await browser.open(returnFrom(fixture, toGoogle, { code: 'ada' }))
+    const end = await browser.open(returnFrom(fixture, toLinkedin, { code: 'ada-at-linkedin' }))
+    expect(end.html).toContain('You can close this window and go back to your app.')
+    expect([...fixture.linkedin.connections]).toEqual([[userId, scopes]])
+    expect([...browser.cookies.keys()]).toEqual(['__Host-sallyport-browser'])
+    expect(await fixture.store.listGrants({ userId, now: fixture.time.now })).toEqual([])
+  })
+
+  it('one trip does both where users sign in with that provider', async () => {
+    const { fixture, userId } = await setUp()
+    const link = createConnectLink(fixture.context, { userId, providerId: 'google', scopes: ['calendar'] })
+    const browser = fixture.browser()
+    const toGoogle = await follow(browser, link)
+    expect(fixture.google.starts).toMatchObject([{ userId, scopes: ['calendar'] }])
+    const end = await browser.open(returnFrom(fixture, toGoogle, { code: 'ada' }))
+    expect([end.status, [...fixture.google.connections]]).toEqual([200, [[userId, ['calendar']]]])
+  })
+
+  it('R80: opened by somebody else it connects nothing to anybody', async () => {
+    const { fixture, link } = await setUp()
+    const mallory = fixture.browser()
+    const end = await mallory.open(returnFrom(fixture, await follow(mallory, link), { code: 'mallory' }))
+    expect([end.status, end.location]).toEqual([403, undefined])
+    expect([fixture.google.connections.size, fixture.linkedin.starts]).toEqual([0, []])
+    expect(fixture.events).toContainEqual({ type: 'sign_in_failed', loginId: 'google', reason: 'wrong_user' })
+  })
+
+  it('R80: where one trip does both, the account of somebody else is not kept either', async () => {
+    const { fixture, userId } = await setUp()
+    const link = createConnectLink(fixture.context, { userId, providerId: 'google', scopes: ['calendar'] })
+    const mallory = fixture.browser()
+    const end = await mallory.open(returnFrom(fixture, await follow(mallory, link), { code: 'mallory' }))
+    expect([end.status, fixture.google.connections.size]).toEqual([403, 0])
+  })
+
+  it('R109: a disabled user connects nothing, and is told why', async () => {
+    const { fixture, userId, link } = await setUp()
+    const { now } = fixture.time
+    await fixture.store.putDisabledUser({ userId, expiresAt: now + 1000, now })
+    const browser = fixture.browser()
+    const end = await browser.open(returnFrom(fixture, await follow(browser, link), { code: 'ada' }))
+    expect(end.status).toBe(403)
+    expect(end.html).toContain('Your account is disabled')
+    expect([fixture.google.connections.size, fixture.linkedin.starts]).toEqual([0, []])
+    expect(fixture.events).toContainEqual({ type: 'sign_in_failed', loginId: 'google', reason: 'disabled' })
+  })
+
+  it('R80: works once', async () => {
+    const { fixture, link } = await setUp()
+    const browser = fixture.browser()
+    const page = await browser.open(link)
+    const answers = await Promise.all([1, 2, 3].map(() => browser.submit(page)))
+    expect(answers.map(({ status }) => status).sort()).toEqual([303, 403, 403])
+    expect((await follow(fixture.browser(), link)).status).toBe(403)
+  })
+
+  it('a preview of the link does not use it up', async () => {
+    const { fixture, link } = await setUp()
+    for (let call = 0; call < 3; call++) await fixture.browser().open(link)
+    expect((await follow(fixture.browser(), link)).status).toBe(303)
+  })
+
+  it('R80: ends after ten minutes, however late its page was opened', async () => {
+    const { fixture, link } = await setUp()
+    const browser = fixture.browser()
+    fixture.time.now += 599
+    const page = await browser.open(link)
+    expect(page.status).toBe(200)
+    fixture.time.now += 1
+    expect((await browser.open(link)).status).toBe(403)
+    expect((await browser.submit(page)).status).toBe(403)
+  })
+
+  it('R80: tells nobody whose it is, and is good for its own provider only', async () => {
+    const { fixture, userId, link } = await setUp()
+    const page = await fixture.browser().open(link)
+    for (const text of [link, page.html]) expect(text).not.toContain(userId)
+    const ticket = Buffer.from(link.split('.').at(-1)!, 'base64url').toString('latin1')
+    expect(ticket).not.toContain(userId)
+    expect((await fixture.browser().open(link.replace('/linkedin?', '/google?'))).status).toBe(403)
+    expect((await fixture.browser().open(link.replace(/.{9}$/, 'AAAAAAAAA'))).status).toBe(403)
+    expect((await fixture.browser().open(link.replace('/linkedin?', '/nobody?'))).status).toBe(403)
+  })
+
+  it.each([
+    [
+      'another site',
+      (page: Answer, mine: Browser) => mine.submit(page, {}, { 'Sec-Fetch-Site': 'cross-site' }),
+    ],
+    ['another browser', (page: Answer, _: Browser, other: Browser) => other.submit(page)],
+    ['a changed form', (page: Answer, mine: Browser) => mine.submit(page, { request: changed(page) })],
+  ])('R65: its page answered from %s uses nothing up', async (_, answer) => {
+    const { fixture, link } = await setUp()
+    const browser = fixture.browser()
+    const page = await browser.open(link)
+    expect((await answer(page, browser, fixture.browser())).status).toBe(403)
+    expect((await browser.submit(page)).status).toBe(303)
+  })
+
+  it.each([
+    ['access_denied', 200, 'nothing was changed'],
+    ['busy', 503, 'cannot be reached'],
+    ['other', 502, 'cannot be used'],
+  ])('the provider answers %s: the user is told, and nothing is connected', async (error, status, words) => {
+    const { fixture, link } = await setUp()
+    const browser = fixture.browser()
+    const toLinkedin = await browser.open(returnFrom(fixture, await follow(browser, link), { code: 'ada' }))
+    const end = await browser.open(returnFrom(fixture, toLinkedin, { error }))
+    expect([end.status, fixture.linkedin.connections.size]).toEqual([status, 0])
+    expect(end.html).toContain(words)
+  })
+
+  it('a provider that grants less than was asked is not called connected', async () => {
+    const { fixture, link } = await setUp()
+    const browser = fixture.browser()
+    const toLinkedin = await browser.open(returnFrom(fixture, await follow(browser, link), { code: 'ada' }))
+    fixture.linkedin.connections.set = () => fixture.linkedin.connections
+    const end = await browser.open(returnFrom(fixture, toLinkedin, { code: 'ada' }))
+    expect(end.html).toContain('did not grant all')
+  })
+
+  it('a sign-in that cannot start is told to the user', async () => {
+    const { fixture, link } = await setUp()
+    fixture.google.startFails = 'unavailable'
+    const end = await follow(fixture.browser(), link)
+    expect([end.status, end.location]).toEqual([503, undefined])
+  })
+
+  it('a link for a provider that no tool needs is a mistake of the caller', async () => {
+    const { fixture, userId } = await setUp()
+    expect(() => createConnectLink(fixture.context, { userId, providerId: 'nobody', scopes: [] })).toThrow(
+      TypeError,
+    )
+  })
+})
+
+function changed(page: Answer): string {
+  const [[, sealed]] = hiddenFields(page) as [[string, string]]
+  const at = Math.floor(sealed.length / 2)
+  return sealed.slice(0, at) + (sealed[at] === 'A' ? 'B' : 'A') + sealed.slice(at + 1)
+}

@@ -1,0 +1,28 @@
+import { authenticateClient } from '../clients/authenticate-client.ts'
+import type { Endpoint } from '../context.ts'
+import { OAuthError } from '../errors.ts'
+import { checkAuthorizationRequest, provenRedirectUri } from '../protocol/authorization-request.ts'
+import { readForm, single } from '../protocol/parameters.ts'
+import { pushRequest } from './pushed-request.ts'
+import { json } from './respond.ts'
+
+/**
+ * Pushed authorization requests (RFC 9126 §2): the client authenticates as at the token endpoint, and hears at once
+ * what is wrong with its request. The authorization endpoint checks all of it again (R62).
+ */
+export const push: Endpoint = async (context, request) => {
+  const form = await readForm(request)
+  const parameters = single(form, { repeatable: ['resource'] })
+  const { client, consume } = await authenticateClient(context, request, parameters)
+  // RFC 9126 §2.1: a request cannot point to another one.
+  if (parameters.get('request_uri') !== undefined) {
+    throw new OAuthError('invalid_request', 'The parameter request_uri cannot be pushed.')
+  }
+  if (provenRedirectUri(client, parameters.get('redirect_uri')) === undefined) {
+    throw new OAuthError('invalid_request', 'The redirect_uri is missing, or not one of the client.')
+  }
+  checkAuthorizationRequest(parameters, client, context)
+  const { requestUri, expiresIn } = pushRequest(context, client.clientId, form)
+  await consume()
+  return json({ request_uri: requestUri, expires_in: expiresIn }, { status: 201 })
+}

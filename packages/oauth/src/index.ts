@@ -1,0 +1,76 @@
+export type { Admin } from './admin.ts'
+export type { AuthorizationServer } from './authorization-server.ts'
+export { createAuthorizationServer } from './authorization-server.ts'
+export type { Client, ConfiguredClient } from './clients/client.ts'
+export type { ConfiguredResourceServer } from './clients/resource-servers.ts'
+export type { RequestInfo } from './context.ts'
+export { developmentSignIn } from './development-sign-in.ts'
+export type { OAuthErrorCode } from './errors.ts'
+export { ConfigurationError, OAuthError, StoreUnavailableError } from './errors.ts'
+export { createEventEmitter } from './events/emitter.ts'
+export type { JsonLinesSink } from './events/json-lines-sink.ts'
+export { createJsonLinesSink } from './events/json-lines-sink.ts'
+export type { SuspicionThresholds } from './events/suspicion.ts'
+export { createSuspicionSink } from './events/suspicion.ts'
+export type {
+  EventSink,
+  EventStamp,
+  RecordedEvent,
+  RecordedEventSink,
+  SallyportEvent,
+  SuspicionKind,
+} from './events.ts'
+export type { Pkcs8SignerOptions } from './keys/pkcs8-signer.ts'
+export { createPkcs8Signer } from './keys/pkcs8-signer.ts'
+export type { RekeyCount, RekeyOptions, RekeyResult } from './keys/rekey.ts'
+export { rekey } from './keys/rekey.ts'
+export { connectionSealContext } from './keys/seal-context.ts'
+export type { Opened, SealContext, Sealer } from './keys/sealer.ts'
+export { createSealer } from './keys/sealer.ts'
+export type { SecretRing } from './keys/secret-ring.ts'
+export { createSecretRing } from './keys/secret-ring.ts'
+export type { Signer } from './keys/signer.ts'
+export type { SigningKeyRotation } from './keys/signing-key-rotation.ts'
+export type { LimitedBy, LimitName } from './limits/limit-table.ts'
+export type {
+  AuthenticationRequest,
+  ConnectionPlan,
+  ConnectionPlanner,
+  Login,
+  LoginCallback,
+  LoginMemory,
+  LoginPrompt,
+  LoginResult,
+  LoginStart,
+  PageLogin,
+  PageLoginRequest,
+  RedirectLogin,
+} from './login.ts'
+export { LoginError } from './login.ts'
+export type { AuthorizationServerOptions, Lifetimes, SigningAlgorithm } from './options.ts'
+export type { TokenLifetimes } from './protocol/lifetimes.ts'
+export type { RequestScope } from './request-scope.ts'
+export { currentRequest, inRequest } from './request-scope.ts'
+export type { Clock, RandomBytes } from './runtime.ts'
+export { systemClock, systemRandom } from './runtime.ts'
+export type { FileStoreOptions } from './storage/file-store.ts'
+export { createFileStore } from './storage/file-store.ts'
+export type { MemoryStore, MemoryStoreOptions } from './storage/memory-store.ts'
+export { createMemoryStore } from './storage/memory-store.ts'
+export type { Connection, Grant, RevocationReason } from './storage/records.ts'
+export type {
+  ConnectionKey,
+  ConnectionPage,
+  ConnectionStore,
+  Revocation,
+  Store,
+  StoreStats,
+} from './storage/store.ts'
+export type { ConnectionSummary, GrantSummary } from './storage/summaries.ts'
+export type { WindowCount, WindowCounter } from './storage/window-counter.ts'
+export type {
+  AccessToken,
+  AccessTokenVerifier,
+  ClientAccessToken,
+  UserAccessToken,
+} from './tokens/access-token.ts'

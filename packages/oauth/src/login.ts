@@ -1,0 +1,134 @@
+/**
+ * Port: how the resource owner signs in, and how a connection to an upstream provider is made. Types only:
+ * `oauth` learns who the user is, never an external token.
+ */
+export type Login = RedirectLogin | PageLogin
+
+interface LoginBase {
+  /** Last segment of the callback path `/oauth/callback/{id}`: lower-case letters, digits and hyphens. */
+  readonly id: string
+  /** Name for the consent page, such as `Google`. */
+  readonly label: string
+  /**
+   * Values of `prompt` it honours. One that honours `login` makes the user authenticate anew, keeps to
+   * `maxAgeSeconds`, and says in its result when that was. Default: none.
+   */
+  readonly prompts?: readonly LoginPrompt[]
+}
+
+/** How a client wants its user to be asked (OpenID Connect Core §3.1.2.1). */
+export type LoginPrompt = 'login' | 'select_account'
+
+/** What a client asks of the authentication. A login is told what its `prompts` say it can do, and nothing else. */
+export interface AuthenticationRequest {
+  /** How long ago the user may have authenticated, in seconds; checked again when the login has ended. */
+  maxAgeSeconds?: number
+  prompts?: readonly LoginPrompt[]
+  /** Authentication context classes, best first, with spaces between them: a wish, for the login to fulfil. */
+  acrValues?: string
+}
+
+/** Signs in at an upstream provider by redirect. */
+export interface RedirectLogin extends LoginBase {
+  readonly kind: 'redirect'
+  /** Provider scopes every trip asks for to learn who the user is. The consent page shows them. Default: none. */
+  readonly identityScopes?: readonly string[]
+  /** Where to send the browser, and what to remember until it comes back (PKCE verifier, nonce). */
+  start(request: LoginStart): Promise<{ url: string; memory: LoginMemory }>
+  /**
+   * The callback's parameters → who signed in.
+   *
+   * @throws {LoginError} when the provider refused, the user declined or an answer was not acceptable
+   */
+  finish(callback: LoginCallback): Promise<LoginResult>
+}
+
+/** Signs in on a page of our own: the development sign-in, or the application's function. */
+export interface PageLogin extends LoginBase {
+  readonly kind: 'page'
+  /** Called for each GET and POST of the callback URL until it answers with a result instead of a page. */
+  handle(request: PageLoginRequest): Promise<LoginResult | Response>
+}
+
+export interface LoginStart extends AuthenticationRequest {
+  /** Our callback URL, byte for byte as registered at the provider. */
+  callbackUrl: string
+  /** `state` of the upstream request; not to be confused with the client's. */
+  upstreamState: string
+  /** Provider scopes the tools of this sign-in need, beyond what identity needs. */
+  scopes: readonly string[]
+  /** Present when this user is known already, so that the provider need not give a new refresh token. */
+  userId?: string
+}
+
+/** Survives until the callback, sealed, in the pending authorization. */
+export type LoginMemory = Readonly<Record<string, string>>
+
+export interface LoginCallback {
+  callbackUrl: string
+  /** Query of the callback, parsed from the raw URL. */
+  parameters: URLSearchParams
+  memory: LoginMemory
+  /** Provider scopes asked for at `start`. */
+  scopes: readonly string[]
+}
+
+export interface PageLoginRequest extends AuthenticationRequest {
+  request: Request
+  /** The page's own URL, for the form's `action`; it carries the upstream state. */
+  url: string
+  /** Parsed form of a POST (`application/x-www-form-urlencoded`, same origin, size checked); undefined on GET. */
+  form: URLSearchParams | undefined
+  /** Name of the server the user signs in to. */
+  serverName: string
+}
+
+export interface LoginResult {
+  /** Identity is (issuer, subject), never an e-mail address (R76). */
+  issuer: string
+  subject: string
+  /** For the account's owner to recognise; not an identity. */
+  name?: string
+  /**
+   * When the user authenticated, seconds since the epoch. When absent, a page means now; of a provider it is not
+   * known then, as its user may have signed in there long ago.
+   */
+  authTime?: number
+  /** Authentication context class the user met. */
+  acr?: string
+  /** Authentication method references (RFC 8176). */
+  amr?: readonly string[]
+  /**
+   * Called once the user id is known, before the client gets a code: stores the connection this sign-in made.
+   * `incomplete` when the provider gave less than it would to a user whom we name, such as no refresh token: where
+   * tools need the provider, one more trip follows, with the user known.
+   */
+  onUser?: (userId: string) => Promise<'incomplete' | undefined>
+}
+
+/** `disabled`: the user is known, and an administrator has disabled them. */
+export type LoginErrorReason = 'denied' | 'disabled' | 'failed' | 'unavailable'
+
+/** A sign-in that did not end with a user. The provider's own words stay in `cause` (R77). */
+export class LoginError extends Error {
+  override readonly name = 'LoginError'
+  readonly reason: LoginErrorReason
+  constructor(reason: LoginErrorReason, options?: ErrorOptions) {
+    super(`sign-in ${reason}`, options)
+    this.reason = reason
+  }
+}
+
+/** What a sign-in must bring besides a user: connections that the granted scopes' tools need. */
+export interface ConnectionPlan {
+  /** Providers in the order they are asked, each with the provider scopes needed. */
+  readonly needs: readonly { login: RedirectLogin; scopes: readonly string[] }[]
+}
+
+/** Port: which upstream connections a grant needs. The framework knows the tools, the providers the state. */
+export interface ConnectionPlanner {
+  /** Everything the tools reachable with these scopes need; for the consent page. */
+  plan(scopes: readonly string[]): ConnectionPlan
+  /** Whether this user already has a working connection with these provider scopes. */
+  isConnected(userId: string, providerId: string, scopes: readonly string[]): Promise<boolean>
+}

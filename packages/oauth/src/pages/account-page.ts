@@ -1,0 +1,123 @@
+import type { LoginErrorReason } from '../login.ts'
+import type { ConnectionSummary, GrantSummary } from '../storage/summaries.ts'
+import { displayClient } from './client-display.ts'
+import { breakable, type Html, html } from './html.ts'
+import { renderPage } from './page.ts'
+
+interface Place {
+  serverName: string
+  serverHost: string
+}
+
+/** A form with one button: where it goes, and what it carries. */
+export interface AccountForm {
+  action: string
+  sealed: string
+}
+
+export interface AccountPage extends Place {
+  /** `words`: what each scope allows. */
+  grants: readonly (GrantSummary & { words: readonly string[]; revoke: AccountForm })[]
+  connections: readonly (Omit<ConnectionSummary, 'provider'> & { label: string; disconnect: AccountForm })[]
+  signOut: AccountForm
+}
+
+/** The page before sign-in. */
+export function accountSignInPage(
+  page: Place & { signInLabel: string; signIn: AccountForm },
+  headers: Headers,
+): Response {
+  const { serverName, serverHost, signInLabel, signIn } = page
+  const body = html`<h1>Your account</h1>
+<p>See which apps may use <bdi>${serverName}</bdi> as you, and end what you no longer want.</p>
+${form(signIn, html`<div class="actions"><button class="primary" type="submit">Sign in with ${signInLabel}</button></div>`)}`
+  return renderPage({ title: 'Your account', serverName, serverHost, body }, { headers })
+}
+
+/** The page of a user who has signed in: what has access, what is connected, and a button to end each. */
+export function accountPage(page: AccountPage, headers: Headers): Response {
+  const { serverName, serverHost, grants, connections, signOut } = page
+  const body = html`<h1>Your account</h1>
+<h2>Apps that may use <bdi>${serverName}</bdi> as you</h2>
+${grants.length === 0 ? html`<p class="soft">None.</p>` : html`<ul class="entries">${grants.map(grantEntry)}</ul>`}
+<h2>Accounts you have connected</h2>
+${
+  connections.length === 0
+    ? html`<p class="soft">None.</p>`
+    : html`<ul class="entries">${connections.map(connectionEntry)}</ul>
+<p class="small soft">Disconnecting deletes what this server keeps. To take back the permission itself, use the settings
+of that account.</p>`
+}
+${form(signOut, html`<div class="actions"><button type="submit">Sign out of this page</button></div>`)}`
+  return renderPage({ title: 'Your account', serverName, serverHost, body }, { headers })
+}
+
+/** How a sign-in to this page can fail. */
+export function accountProblemPage(page: Place & { reason: LoginErrorReason }, headers: Headers): Response {
+  const { serverName, serverHost, reason } = page
+  const { status, title, text } = problems[reason]
+  const body = html`<h1>${title}</h1>
+<p>${text}</p>`
+  if (status === 503) headers.set('Retry-After', '30')
+  return renderPage({ title, serverName, serverHost, body }, { status, headers })
+}
+
+const problems: Readonly<Record<LoginErrorReason, { status: number; title: string; text: string }>> = {
+  denied: {
+    status: 200,
+    title: 'Not signed in',
+    text: 'You declined, and nothing was changed. Open your account page again to sign in.',
+  },
+  disabled: {
+    status: 403,
+    title: 'Your account is disabled',
+    text: 'No app can use this server as you. Ask the operator of this server to enable your account.',
+  },
+  failed: {
+    status: 502,
+    title: 'Not signed in',
+    text: 'The sign-in gave an answer that cannot be used. Open your account page again to try once more.',
+  },
+  unavailable: {
+    status: 503,
+    title: 'Not signed in',
+    text: 'The sign-in cannot be reached at the moment. Wait a little, then open your account page again.',
+  },
+}
+
+function grantEntry(grant: AccountPage['grants'][number]): Html {
+  const { clientId, words, createdAt, lastUsedAt, revoke } = grant
+  const { name, host } = displayClient({ ...grant, kind: kindOf(clientId) })
+  return html`<li><div><strong><bdi>${name}</bdi></strong>
+${host !== undefined && host !== name && html`<span>Identified by ${breakable(host)}</span>`}
+${words.length > 0 && html`<span>${words.map((word, at) => (at === 0 ? word : ` · ${word}`))}</span>`}
+<span>Since ${day(createdAt)}, last used ${day(lastUsedAt)}</span></div>
+${form(revoke, html`<button type="submit" aria-label="End access of ${name}">End access</button>`)}</li>`
+}
+
+function connectionEntry(connection: AccountPage['connections'][number]): Html {
+  const { label, account, state, scopes, updatedAt, disconnect } = connection
+  const name = account === 'default' ? label : `${label} (${account})`
+  return html`<li><div><strong>${name}</strong>
+${scopes.length > 0 && html`<span>${scopes.map((scope, at) => [at > 0 && ', ', html`<code>${breakable(scope)}</code>`])}</span>`}
+<span>${state === 'dead' ? `Ended by ${label}: a tool that needs it will ask you to connect again` : html`Last renewed ${day(updatedAt)}`}</span></div>
+${form(disconnect, html`<button type="submit" aria-label="Disconnect ${name}">Disconnect</button>`)}</li>`
+}
+
+/** How a client became known shows in its id; who vouches for its name hangs on that. */
+function kindOf(clientId: string): Parameters<typeof displayClient>[0]['kind'] {
+  if (clientId.startsWith('dcr.')) return 'registered'
+  return URL.canParse(clientId) && clientId.startsWith('https:') ? 'metadata-document' : 'configured'
+}
+
+function form({ action, sealed }: AccountForm, content: Html): Html {
+  return html`<form method="post" action="${action}"><input type="hidden" name="request" value="${sealed}">${content}</form>`
+}
+
+const dayFormat = new Intl.DateTimeFormat('en-GB', { dateStyle: 'medium', timeZone: 'UTC' })
+
+/** The same for every reader: the server does not know their time zone. */
+function day(at: number): Html {
+  const date = new Date(at * 1000)
+  return html`<time datetime="${date.toISOString()}">${dayFormat.format(date)}</time>`
+}
