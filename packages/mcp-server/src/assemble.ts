@@ -1,0 +1,183 @@
+import { performance } from 'node:perf_hooks'
+import type { Admin, Clock, EventSink, RandomBytes, Store } from '@sallyport/oauth'
+import { type BearerGate, createBearerGate, openGate } from './bearer-gate.ts'
+import { createClientAddress } from './client-address.ts'
+import type { Config } from './config.ts'
+import type { Served } from './create-mcp-app.ts'
+import type { Environment } from './environment.ts'
+import { createHostCheck } from './host-check.ts'
+import type { InFlight } from './in-flight.ts'
+import { loadSecrets } from './load-secrets.ts'
+import type { Log } from './log.ts'
+import { createMcpEndpoint } from './mount-mcp.ts'
+import { openStore } from './open-store.ts'
+import { metadataPath } from './protected-resource-metadata.ts'
+import type { Provider, SignIn } from './provider.ts'
+import { baseScope } from './scopes.ts'
+import { checkDevelopmentSignIn, createSignIn, type SignInOptions, type SignInParts } from './sign-in.ts'
+import type { ToolServices } from './tools/call-tool.ts'
+import { isOpen, type ToolRegistry } from './tools/registry.ts'
+import type { ServerIdentity } from './tools/sdk-server.ts'
+
+/** A server whose parts are made and joined. */
+export interface Assembled {
+  served: Served
+  /** The MCP endpoint as clients know it. */
+  url: string
+  /** Undefined on a server without sign-in. */
+  admin: Admin | undefined
+  /** Makes ready what the first request would wait for. */
+  start(): Promise<void>
+  /** Ends subscriptions, the authorization server, and the store if it was made here. */
+  close(): Promise<void>
+}
+
+/** What a server is made of. */
+export interface Ingredients {
+  identity: ServerIdentity
+  config: Config
+  environment: Environment
+  tools: ToolRegistry
+  signIn: SignIn | undefined
+  providers: readonly Provider[]
+  settings: SignInOptions
+  /** Default: what the configuration names. */
+  store: Store | undefined
+  allowedHosts: readonly string[]
+  allowedOrigins: readonly string[]
+  /** Default: as soon as one tool is protected and none is open to everybody. */
+  challengeOnConnect: boolean | undefined
+  maxBodyBytes: number
+  log: Log
+  emit: EventSink
+  clock: Clock
+  random: RandomBytes
+  inFlight: InFlight
+}
+
+/**
+ * Composition root: every part is made here and handed over by name. Issuer and resource derive from the public
+ * URL and from nothing else (R2, R3).
+ *
+ * @param port where the server listens
+ * @throws {ConfigurationError} when something is missing or cannot work
+ * @throws {StoreUnavailableError} when the store does not answer
+ */
+export async function assemble(
+  ingredients: Ingredients,
+  publicUrl: string,
+  port: number,
+): Promise<Assembled> {
+  const { identity, config, tools, signIn, log, emit, inFlight } = ingredients
+  const resource = `${publicUrl}/mcp`
+  checkDevelopmentSignIn(signIn, config, publicUrl)
+
+  // Secrets first: a server that may not start leaves no store behind.
+  const secrets =
+    signIn &&
+    loadSecrets(config, path =>
+      log.warn({ path }, 'made a development secret; set SALLYPORT_SECRET in production'),
+    )
+  const store = signIn && (ingredients.store ?? (await openStore(config, emit, message => log.warn(message))))
+  const closeOwnStore = async () => {
+    if (!ingredients.store) await store?.close()
+  }
+  let parts: SignInParts | undefined
+  try {
+    parts =
+      signIn &&
+      store &&
+      secrets &&
+      createSignIn({
+        serverName: identity.name,
+        publicUrl,
+        resource,
+        config,
+        environment: ingredients.environment,
+        secrets,
+        store,
+        signIn,
+        providers: ingredients.providers,
+        tools: tools.list(),
+        settings: ingredients.settings,
+        emit,
+        clock: ingredients.clock,
+        random: ingredients.random,
+        warn: message => log.warn(message),
+      })
+  } catch (error) {
+    void closeOwnStore()
+    throw error
+  }
+
+  const gate: BearerGate = parts
+    ? createBearerGate({
+        verifier: parts.server,
+        resource,
+        metadataUrl: publicUrl + metadataPath,
+        emit,
+        clock: ingredients.clock,
+      })
+    : openGate
+  const services: ToolServices = {
+    providers: parts?.providers ?? new Map(),
+    connectLink: async link => {
+      if (!parts) throw new Error('a server without sign-in has nobody to connect')
+      return parts.server.createConnectLink(link)
+    },
+    emit,
+    log,
+    now: () => performance.now(),
+    track: inFlight.track,
+  }
+  const list = tools.list()
+  const protectsEverything = list.length > 0 && !list.some(isOpen)
+  const mcp = createMcpEndpoint({
+    identity,
+    tools,
+    services,
+    gate,
+    challengeOnConnect: parts !== undefined && (ingredients.challengeOnConnect ?? protectsEverything),
+    maxBodyBytes: ingredients.maxBodyBytes,
+    onError: error => log.debug({ err: error }, 'mcp'),
+  })
+  return {
+    url: resource,
+    admin: parts?.server.admin,
+    served: {
+      hostCheck: createHostCheck({
+        publicUrl,
+        port,
+        allowedHosts: ingredients.allowedHosts,
+        allowedOrigins: ingredients.allowedOrigins,
+      }),
+      mcp,
+      ...(parts && {
+        oauth: {
+          handle: parts.server.handle,
+          metadata: {
+            resource,
+            authorization_servers: [parts.server.issuer],
+            scopes_supported: [baseScope],
+            bearer_methods_supported: ['header'],
+            resource_name: identity.name,
+          },
+        },
+      }),
+      checkHealth: async () => store?.check(),
+      clientAddress: createClientAddress({
+        trustedProxies: config.trustedProxies,
+        publicUrl,
+        warn: message => log.warn(message),
+      }),
+      https: publicUrl.startsWith('https:'),
+      maxBodyBytes: ingredients.maxBodyBytes,
+    },
+    start: async () => parts?.server.start(),
+    async close() {
+      await mcp.close()
+      await parts?.server.close()
+      await closeOwnStore()
+    },
+  }
+}

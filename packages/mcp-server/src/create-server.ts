@@ -1,0 +1,254 @@
+import {
+  type Admin,
+  ConfigurationError,
+  createJsonLinesSink,
+  type EventSink,
+  type JsonLinesSink,
+  StoreUnavailableError,
+  systemClock,
+  systemRandom,
+} from '@sallyport/oauth'
+import { type Assembled, assemble } from './assemble.ts'
+import { banner } from './banner.ts'
+import { type Config, loadConfig } from './config.ts'
+import { createMcpApp, type RequestEnvironment } from './create-mcp-app.ts'
+import { unknownVariables } from './environment.ts'
+import { createInFlight } from './in-flight.ts'
+import { createLazyAdmin } from './lazy-admin.ts'
+import { type Listener, listen } from './listen.ts'
+import { createEventSink, createLogger, type Log } from './log.ts'
+import { guardProcess } from './process-guard.ts'
+import type { Provider, SignIn } from './provider.ts'
+import type { Server, ServerOptions, StartOptions } from './server.ts'
+import { checkTools, isDevelopmentSignIn } from './sign-in.ts'
+import { defineTool } from './tools/define-tool.ts'
+import { createToolRegistry } from './tools/registry.ts'
+import { type StdioHandle, serveTools } from './tools/stdio-server.ts'
+import { toolsOf } from './tools/tool-decorator.ts'
+
+const graceMs = 10_000
+
+/** Creates a server. Nothing is opened, read or checked that depends on the machine until it starts. */
+export function createServer<
+  const S extends SignIn | undefined = undefined,
+  const P extends readonly Provider[] = readonly [],
+>(options: ServerOptions<S, P>): Server<S, P> {
+  const environment = options.environment ?? process.env
+  const tools = createToolRegistry()
+  const inFlight = createInFlight()
+  let config: Config | undefined
+  let log: Log | undefined
+  let audit: JsonLinesSink | undefined
+  let events: EventSink | undefined
+  let assembled: Assembled | undefined
+  let assembling: Promise<Assembled> | undefined
+  let ready: Promise<void> | undefined
+  let listener: Listener | undefined
+  let stdio: StdioHandle | undefined
+  let release: (() => void) | undefined
+  let closing: Promise<void> | undefined
+
+  const configured = (): Config => {
+    config ??= loadConfig(options, environment)
+    return config
+  }
+  const logger = (): Log => {
+    if (log) return log
+    const { logLevel: level, production } = configured()
+    const readable = process.stderr.isTTY === true && !production
+    log = options.logger ?? createLogger({ name: options.name, level, readable })
+    for (const name of unknownVariables(environment)) {
+      log.warn({ variable: name }, 'this environment variable is not one of ours and has no effect')
+    }
+    return log
+  }
+  /** What all parts tell their events to; opens the audit log. */
+  const emitter = (): EventSink => {
+    const { auditPath } = configured()
+    if (auditPath !== undefined) audit ??= createJsonLinesSink(auditPath)
+    events ??= createEventSink(logger(), {
+      clock: options.clock ?? systemClock,
+      sinks: [audit, options.onEvent].filter(sink => sink !== undefined),
+    })
+    return events
+  }
+  const publicUrlAt = (port: number) => configured().publicUrl ?? `http://localhost:${port}`
+
+  const assembleAt = async (port: number): Promise<Assembled> => {
+    const providers = options.providers ?? []
+    checkTools(tools.list(), options.signIn, providers)
+    assembled = await assemble(
+      {
+        identity: { name: options.name, version: options.version, instructions: options.instructions },
+        config: configured(),
+        environment,
+        tools,
+        signIn: options.signIn,
+        providers,
+        settings: options,
+        store: options.store,
+        allowedHosts: options.allowedHosts ?? [],
+        allowedOrigins: options.allowedOrigins ?? [],
+        challengeOnConnect: options.challengeOnConnect,
+        maxBodyBytes: options.maxBodyBytes ?? 1_048_576,
+        log: logger(),
+        emit: emitter(),
+        clock: options.clock ?? systemClock,
+        random: options.random ?? systemRandom,
+        inFlight,
+      },
+      publicUrlAt(port),
+      port,
+    )
+    tools.freeze()
+    return assembled
+  }
+  const build = (port: number): Promise<Assembled> => {
+    assembling ??= assembleAt(port).catch(error => {
+      assembling = undefined
+      throw error
+    })
+    return assembling
+  }
+  /** The parts, once they can serve. A start that failed is tried again by the next request. */
+  const served = async () => {
+    const { port, publicUrl } = configured()
+    if (!assembled && port === 0 && publicUrl === undefined) {
+      throw new ConfigurationError(
+        'PORT is 0 and PUBLIC_URL is not set: start the server, or set PUBLIC_URL.',
+      )
+    }
+    const parts = await build(port)
+    ready ??= parts.start()
+    try {
+      await ready
+    } catch (error) {
+      ready = undefined
+      throw error
+    }
+    return parts.served
+  }
+  const app = createMcpApp(served, logger)
+
+  const findAdmin = async (): Promise<Admin> => {
+    await served()
+    if (assembled?.admin) return assembled.admin
+    throw new ConfigurationError(
+      'The server has no sign-in, so there is nobody to administer: give it signIn.',
+    )
+  }
+
+  const serve = async (request: Request, info: RequestEnvironment = {}) => app.fetch(request, info)
+
+  const startHttp = async ({ silent = false, handleSignals = true }: StartOptions) => {
+    const { port, host, directory, sessionProvider } = configured()
+    const log = logger()
+    checkTools(tools.list(), options.signIn, options.providers ?? [])
+    // Bound first: with port 0 the issuer is known only then, and a second start must not touch the store.
+    // Requests that arrive before the parts are joined wait for them.
+    let open = () => {}
+    let fail = (_: unknown) => {}
+    const joined = new Promise<void>((resolve, reject) => {
+      open = resolve
+      fail = reject
+    })
+    joined.catch(() => {})
+    listener = await listen(
+      async (request, info) => {
+        await joined
+        return inFlight.track(serve(request, info))
+      },
+      { port, host },
+    )
+    try {
+      const parts = await build(listener.port)
+      await served()
+      open()
+      release = guardProcess({ log, close: handleSignals ? () => server.close() : undefined })
+      if (!silent) {
+        process.stdout.write(
+          `${banner({
+            name: options.name,
+            url: parts.url,
+            dataFolder:
+              options.signIn && !options.store && sessionProvider === 'file' ? directory : undefined,
+            developmentSignIn: isDevelopmentSignIn(options.signIn),
+          })}\n`,
+        )
+      }
+      log.info({ url: parts.url }, 'listening')
+    } catch (error) {
+      fail(error)
+      await server.close()
+      throw error
+    }
+  }
+  const startStdio = () => {
+    const { name, version, instructions } = options
+    stdio = serveTools({ name, version, instructions }, tools.list(), emitter(), logger(), inFlight)
+    tools.freeze()
+  }
+
+  const server: Server<S, P> = {
+    tool(name, definition) {
+      tools.add(defineTool(name, definition as Parameters<typeof defineTool>[1]))
+    },
+    register(...instances) {
+      for (const tool of instances.flatMap(toolsOf)) tools.add(tool)
+    },
+    app,
+    admin: createLazyAdmin(findAdmin),
+    get url() {
+      if (assembled) return assembled.url
+      const { port, publicUrl } = configured()
+      if (port === 0 && publicUrl === undefined)
+        throw new ConfigurationError('PORT is 0: the URL is known after start().')
+      return `${publicUrlAt(port)}/mcp`
+    },
+    async start(start = {}) {
+      try {
+        if (start.transport === 'stdio') startStdio()
+        else await startHttp(start)
+      } catch (error) {
+        const isOurs = error instanceof ConfigurationError || error instanceof StoreUnavailableError
+        if (start.throwOnError || !isOurs) throw error
+        // An uncaught error would bury the one sentence that helps under a stack trace.
+        const sentence =
+          error instanceof ConfigurationError
+            ? error.message
+            : 'The store does not answer: check that it runs, and SESSION_REDIS_URL if it is a Redis.'
+        process.stderr.write(`${sentence}\n`)
+        process.exit(1)
+      }
+    },
+    async fetch(request, info) {
+      await served()
+      return inFlight.track(serve(request, info))
+    },
+    close() {
+      closing ??= (async () => {
+        release?.()
+        listener?.stopAccepting()
+        const deadline = Date.now() + graceMs
+        await withinGrace(inFlight.idle())
+        await stdio?.close()
+        await assembled?.served.mcp.close()
+        await listener?.close(Math.max(0, deadline - Date.now()))
+        await assembled?.close()
+        audit?.close()
+      })()
+      return closing
+    },
+  }
+  return server
+}
+
+/** Waits for work under way, but not for ever. */
+async function withinGrace(idle: Promise<void>): Promise<void> {
+  let timer: ReturnType<typeof setTimeout> | undefined
+  const tooLong = new Promise<void>(resolve => {
+    timer = setTimeout(resolve, graceMs)
+  })
+  await Promise.race([idle, tooLong])
+  clearTimeout(timer)
+}

@@ -1,0 +1,176 @@
+import type { PageLogin } from '@sallyport/oauth'
+import { describe, expectTypeOf, it } from 'vitest'
+import { z } from 'zod'
+import { createServer } from './create-server.ts'
+import { fakeProvider } from './provider.fixture.ts'
+import type { ExternalToken } from './provider.ts'
+import { requiresAuth } from './requires-auth.ts'
+import type { CallContext, Caller, ClientCaller } from './tools/call-context.ts'
+
+const identity = { name: 'test', version: '1' }
+const google = fakeProvider('google').provider
+const linkedin = fakeProvider('linkedin').provider
+const page = { kind: 'page', id: 'page', label: 'Page' } as PageLogin
+const description = 'd'
+
+describe('what the compiler knows', () => {
+  const server = createServer({ ...identity, signIn: google, providers: [linkedin] })
+
+  it('the input comes from the schema', () => {
+    server.tool('a', {
+      description,
+      input: z.object({ day: z.iso.date(), count: z.number().default(1) }),
+      run: (input, context) => {
+        expectTypeOf(input).toEqualTypeOf<{ day: string; count: number }>()
+        expectTypeOf(context.caller).toEqualTypeOf<Caller | undefined>()
+      },
+    })
+    server.tool('b', {
+      description,
+      run: input => expectTypeOf(input).toEqualTypeOf<Readonly<Record<string, never>>>(),
+    })
+  })
+
+  it('a protected tool has a caller, an anonymous one may have', () => {
+    server.tool('c', {
+      description,
+      auth: {},
+      run: (_, { caller }) => expectTypeOf(caller).toEqualTypeOf<Caller>(),
+    })
+    server.tool('d', {
+      description,
+      auth: { scopes: ['x'], anonymous: true },
+      run: (_, { caller }) => expectTypeOf(caller).toEqualTypeOf<Caller | undefined>(),
+    })
+    server.tool('e', {
+      description,
+      auth: { scopes: ['x'], anonymous: false },
+      run: (_, { caller }) => expectTypeOf(caller).toEqualTypeOf<Caller>(),
+    })
+  })
+
+  it('token knows the providers of the tool', () => {
+    server.tool('f', {
+      description,
+      auth: { google: ['calendar'] },
+      run: (_, { token }) => {
+        expectTypeOf(token).parameters.toEqualTypeOf<[provider?: 'google']>()
+        expectTypeOf(token).returns.resolves.toEqualTypeOf<ExternalToken>()
+      },
+    })
+    server.tool('g', {
+      description,
+      auth: { google: [], linkedin: [] },
+      run: (_, { token }) =>
+        expectTypeOf(token).parameters.toEqualTypeOf<[provider: 'google' | 'linkedin']>(),
+    })
+    server.tool('h', {
+      description,
+      auth: {},
+      run: (_, { token }) => expectTypeOf(token).parameters.toEqualTypeOf<[provider: never]>(),
+    })
+  })
+
+  it('a provider the server does not have, or a typo, does not compile', () => {
+    const add = () => {
+      // @ts-expect-error: no such provider
+      server.tool('i', { description, auth: { github: ['repo'] }, run: () => '' })
+      // @ts-expect-error: no such provider, beside what is known
+      server.tool('j', { description, auth: { scopes: ['x'], gogle: ['calendar'] }, run: () => '' })
+      // @ts-expect-error: scopes is a list
+      server.tool('k', { description, auth: { scopes: 'x' }, run: () => '' })
+      const other = createServer({ ...identity, signIn: page })
+      // @ts-expect-error: the provider belongs to another server
+      other.tool('l', { description, auth: { google: [] }, run: () => '' })
+    }
+    expectTypeOf(add).toBeFunction()
+  })
+
+  it('auth on a server without sign-in does not compile', () => {
+    const add = () => {
+      // @ts-expect-error: nobody can sign in
+      createServer(identity).tool('m', { description, auth: {}, run: () => '' })
+      createServer(identity).tool('n', { description, run: () => '' })
+      createServer({ ...identity, signIn: page }).tool('o', {
+        description,
+        auth: { scopes: ['x'] },
+        run: () => '',
+      })
+    }
+    expectTypeOf(add).toBeFunction()
+  })
+
+  it('R115: a tool for clients has to look who calls', () => {
+    const add = () => {
+      server.tool('clients-1', {
+        description,
+        auth: { clients: true },
+        run: (_, { caller }) => {
+          expectTypeOf(caller).toEqualTypeOf<Caller | ClientCaller>()
+          return caller.principal === 'user' ? caller.userId : caller.clientId
+        },
+      })
+      server.tool('clients-2', {
+        description,
+        auth: { clients: true, anonymous: true },
+        run: (_, { caller }) => {
+          expectTypeOf(caller).toEqualTypeOf<Caller | ClientCaller | undefined>()
+        },
+      })
+      server.tool('clients-3', {
+        description,
+        auth: { clients: false },
+        run: (_, { caller, token }) => {
+          expectTypeOf(caller).toEqualTypeOf<Caller>()
+          expectTypeOf(token).parameters.toEqualTypeOf<[provider: never]>()
+        },
+      })
+    }
+    expectTypeOf(add).toBeFunction()
+  })
+
+  it('the result follows the output schema', () => {
+    const output = z.object({ sum: z.number() })
+    const add = () => {
+      server.tool('p', { description, output, run: () => ({ sum: 1 }) })
+      server.tool('q', { description, output, run: async () => ({ content: [], isError: true }) })
+      // @ts-expect-error: not what the schema says
+      server.tool('r', { description, output, run: () => ({ sum: 'one' }) })
+    }
+    expectTypeOf(add).toBeFunction()
+  })
+
+  it('requiresAuth around a handler types its context', () => {
+    const add = () =>
+      server.tool('s', {
+        description,
+        input: z.object({ text: z.string() }),
+        run: requiresAuth({ google: ['calendar'] }, ({ text }: { text: string }, { caller, token }) => {
+          expectTypeOf(caller).toEqualTypeOf<Caller>()
+          expectTypeOf(token).parameters.toEqualTypeOf<[provider?: 'google']>()
+          return text
+        }),
+      })
+    expectTypeOf(add).toBeFunction()
+  })
+
+  it('a decorated method whose context asks for more than auth gives does not compile', () => {
+    const define = () => {
+      class Tools {
+        // @ts-expect-error: anonymous callers may call, so the caller may be undefined
+        @requiresAuth({ anonymous: true })
+        anonymous(_: object, { caller }: CallContext<Caller>) {
+          return caller.userId
+        }
+
+        // @ts-expect-error: the tool has no Google token
+        @requiresAuth({ scopes: ['x'] })
+        tokenless(_: object, { token }: CallContext<Caller, 'google'>) {
+          return token()
+        }
+      }
+      return Tools
+    }
+    expectTypeOf(define).toBeFunction()
+  })
+})

@@ -1,0 +1,45 @@
+export {
+  type Admin,
+  ConfigurationError,
+  type ConfiguredClient,
+  type ConfiguredResourceServer,
+  type ConnectionSummary,
+  createFileStore,
+  createJsonLinesSink,
+  createMemoryStore,
+  createPkcs8Signer,
+  developmentSignIn,
+  type GrantSummary,
+  type JsonLinesSink,
+  type Lifetimes,
+  type PageLogin,
+  type PageLoginRequest,
+  type RecordedEvent,
+  type RecordedEventSink,
+  type SallyportEvent,
+  type Signer,
+  type SigningAlgorithm,
+  type Store,
+  type TokenLifetimes,
+} from '@sallyport/oauth'
+export type { LogLevel, Settings } from './config.ts'
+export type { RequestEnvironment } from './create-mcp-app.ts'
+export { createServer } from './create-server.ts'
+export type { Environment } from './environment.ts'
+export type { Log } from './log.ts'
+export type {
+  ConnectedProvider,
+  ExternalToken,
+  Provider,
+  ProviderHost,
+  SignIn,
+} from './provider.ts'
+export { ConnectionRequiredError, ProviderUnavailableError } from './provider.ts'
+export { requiresAuth } from './requires-auth.ts'
+export type { Server, ServerOptions, StartOptions, ToolDefinition } from './server.ts'
+export type { SignInOptions } from './sign-in.ts'
+export type { AnyAuth, Auth } from './tools/access-rule.ts'
+export type { CallContext, Caller, ClientCaller, ContextOf, ToolLog } from './tools/call-context.ts'
+export { tool } from './tools/tool-decorator.ts'
+export type { InputOf, ResultOf, ToolDescription, ToolSchema } from './tools/tool-description.ts'
+export { ToolError } from './tools/tool-error.ts'

@@ -1,0 +1,125 @@
+import {
+  type Clock,
+  createEventEmitter,
+  type EventSink,
+  type RecordedEventSink,
+  type SallyportEvent,
+} from '@sallyport/oauth'
+import { type DestinationStream, destination, type Logger, pino } from 'pino'
+import { PinoPretty } from 'pino-pretty'
+import type { LogLevel } from './config.ts'
+import { redact } from './redact.ts'
+import type { ToolLog } from './tools/call-context.ts'
+
+/** What the framework needs of a logger; pino's has it. */
+export interface Log extends ToolLog {
+  child(fields: object): ToolLog
+}
+
+/** Fields that may hold a secret wherever they turn up, for what tools log themselves (R188). */
+const secretFields = [
+  'authorization',
+  'cookie',
+  'token',
+  'access_token',
+  'accessToken',
+  'refresh_token',
+  'refreshToken',
+  'id_token',
+  'idToken',
+  'code',
+  'code_verifier',
+  'state',
+  'secret',
+  'client_secret',
+  'clientSecret',
+  'password',
+]
+
+/** Lines for a person at a terminal. */
+const readableLines = (): DestinationStream =>
+  PinoPretty({
+    destination: 2,
+    sync: true,
+    singleLine: true,
+    ignore: 'pid,hostname,name,event',
+    translateTime: 'SYS:HH:MM:ss',
+    messageFormat: '{if event}{event} {end}{msg}',
+  })
+
+/**
+ * The server's log: one JSON object a line, on stderr, because stdout is the protocol channel over stdio.
+ *
+ * @param options `readable`: lines for a person instead of JSON. Default false
+ * @param to default stderr
+ */
+export const createLogger = (
+  options: { name: string; level: LogLevel; readable?: boolean },
+  to?: DestinationStream,
+): Logger =>
+  pino(
+    {
+      name: options.name,
+      level: options.level,
+      redact: {
+        paths: secretFields.flatMap(name => [name, `*.${name}`, `*.*.${name}`]),
+        censor: '[redacted]',
+      },
+      serializers: { err: describeError, error: describeError },
+    },
+    to ?? (options.readable ? readableLines() : destination({ dest: 2, sync: true })),
+  )
+
+/** What of an error is logged: its kind, its redacted text and where it arose. */
+export function describeError(error: unknown): {
+  name: string
+  message: string
+  at?: string[]
+  cause?: unknown
+} {
+  if (!(error instanceof Error)) return { name: typeof error, message: redact(String(error)) }
+  const frames = (error.stack ?? '')
+    .replace(error.message, '')
+    .split('\n')
+    .filter(line => /^\s+at /.test(line))
+  return {
+    name: error.name,
+    message: redact(error.message),
+    at: frames.slice(0, 8).map(line => line.trim().slice(0, 200)),
+    ...(error.cause === undefined ? {} : { cause: describeError(error.cause) }),
+  }
+}
+
+/** What happens all the time is debug, what an operator should look at is warn. */
+const levels: Partial<Record<SallyportEvent['type'], 'debug' | 'warn' | 'error'>> = {
+  consent_shown: 'debug',
+  token_rotated: 'debug',
+  token_replayed_in_grace: 'debug',
+  connection_refreshed: 'debug',
+  scope_challenged: 'debug',
+  tool_called: 'debug',
+  code_replayed: 'warn',
+  refresh_token_reused: 'warn',
+  client_authentication_failed: 'warn',
+  connection_refresh_failed: 'warn',
+  limit_hit: 'warn',
+  suspicious_activity: 'warn',
+  store_unavailable: 'error',
+  request_failed: 'error',
+}
+
+/**
+ * Makes what all parts tell their events to: the log, and the sinks of the deployer. A sink that throws harms nobody;
+ * the log says so.
+ */
+export function createEventSink(
+  log: ToolLog,
+  { clock, sinks = [] }: { clock: Clock; sinks?: readonly RecordedEventSink[] },
+): EventSink {
+  const write: RecordedEventSink = ({ type, at: _, ...fields }) =>
+    log[levels[type] ?? 'info']({ event: type, ...fields })
+  return createEventEmitter([write, ...sinks], {
+    clock,
+    onSinkError: error => log.error({ err: error }, 'an event could not be told to the audit log or onEvent'),
+  })
+}

@@ -1,0 +1,106 @@
+import type {
+  Clock,
+  ConnectionStore,
+  EventSink,
+  PageLogin,
+  RandomBytes,
+  RedirectLogin,
+  Sealer,
+} from '@sallyport/oauth'
+
+/**
+ * Port through which upstream providers (Google, LinkedIn, …) join a server. Types only: the framework does not
+ * know how a provider works, a provider does not know what a tool is.
+ */
+export interface Provider<Id extends string = string> {
+  /** Name tools use, such as `google`; also the last segment of its callback path. */
+  readonly id: Id
+  /** Name users know it by, such as `Google`. */
+  readonly label: string
+  /**
+   * Called once at start, and only when the server needs the provider. Reads its credentials.
+   *
+   * @throws {ConfigurationError} in one sentence that names the missing variables
+   */
+  connect(host: ProviderHost): ConnectedProvider
+}
+
+/** What the server hands to a provider. */
+export interface ProviderHost {
+  store: ConnectionStore
+  /** Tenant of the store, part of the context of sealed values. */
+  tenant: string
+  sealer: Sealer
+  clock: Clock
+  random: RandomBytes
+  environment: Readonly<Record<string, string | undefined>>
+  /** Life of an external token whose provider names none, in seconds (`OAUTH_EXTERNAL_TOKEN_TTL`). */
+  externalTokenSeconds: number
+  emit: EventSink
+}
+
+/** A provider ready for use. */
+export interface ConnectedProvider {
+  /** Signs users in and makes connections; both are the same redirect. */
+  readonly login: RedirectLogin
+  /** Whether the user has a working connection with these provider scopes. */
+  isConnected(userId: string, scopes: readonly string[]): Promise<boolean>
+  /**
+   * The user's external access token, refreshed when it was stale.
+   *
+   * @throws {ConnectionRequiredError} when the user must connect, or grant a missing scope
+   * @throws {ProviderUnavailableError} when the provider cannot be reached now
+   */
+  token(userId: string, scopes: readonly string[]): Promise<ExternalToken>
+  /** `fetch` that carries the user's token towards this provider's API origins, and nowhere else. */
+  fetch(
+    userId: string,
+    scopes: readonly string[],
+    input: string | URL | Request,
+    init?: RequestInit,
+  ): Promise<Response>
+  /** Whether `fetch` would carry the token to this URL. */
+  isApiUrl(url: URL): boolean
+}
+
+/** An external access token. It redacts itself in JSON, `inspect` and string templates; read `value` on purpose. */
+export interface ExternalToken {
+  readonly value: string
+  /** Seconds since the epoch; 0 when the provider does not say. */
+  readonly expiresAt: number
+  readonly scopes: readonly string[]
+}
+
+/** The user must do something before the tool can go on: connect an account, or grant more. */
+export class ConnectionRequiredError extends Error {
+  override readonly name = 'ConnectionRequiredError'
+  readonly provider: string
+  readonly reason: 'not_connected' | 'missing_scope' | 'dead'
+  readonly scopes: readonly string[]
+  constructor(
+    provider: string,
+    reason: 'not_connected' | 'missing_scope' | 'dead',
+    scopes: readonly string[],
+  ) {
+    super(`connection to ${provider} required: ${reason}`)
+    this.provider = provider
+    this.reason = reason
+    this.scopes = scopes
+  }
+}
+
+/** The provider cannot be reached or refuses for now; nothing is lost, trying again later is right. */
+export class ProviderUnavailableError extends Error {
+  override readonly name = 'ProviderUnavailableError'
+  readonly provider: string
+  /** Seconds, when the provider said so. */
+  readonly retryAfterSeconds: number | undefined
+  constructor(provider: string, options: { retryAfterSeconds?: number; cause?: unknown } = {}) {
+    super(`${provider} is not available`, { cause: options.cause })
+    this.provider = provider
+    this.retryAfterSeconds = options.retryAfterSeconds
+  }
+}
+
+/** How users sign in: through a provider, or on a page of the application. */
+export type SignIn = Provider | PageLogin

@@ -1,0 +1,64 @@
+/** How deep JSON may nest before it is refused: no tool call comes near, and walking it costs stack (R196). */
+export const maxJsonDepth = 100
+
+/**
+ * The bytes of a request's body, or undefined when there are more than `limit`. Counts what arrives: a
+ * `Content-Length` may lie or be missing (R196).
+ */
+export async function readBody(
+  request: Request,
+  limit: number,
+): Promise<Uint8Array<ArrayBuffer> | undefined> {
+  if (Number(request.headers.get('content-length') ?? 0) > limit) return undefined
+  if (!request.body) return new Uint8Array()
+  const chunks: Uint8Array[] = []
+  let length = 0
+  const reader = request.body.getReader()
+  for (;;) {
+    const { done, value } = await reader.read()
+    if (done) break
+    length += value.byteLength
+    if (length > limit) {
+      await reader.cancel().catch(() => {})
+      return undefined
+    }
+    chunks.push(value)
+  }
+  const bytes = new Uint8Array(length)
+  let offset = 0
+  for (const chunk of chunks) {
+    bytes.set(chunk, offset)
+    offset += chunk.byteLength
+  }
+  return bytes
+}
+
+/** Whether a body comes as it is: a compressed one could grow past any limit (R196). */
+export const isPlainEncoding = (request: Request): boolean =>
+  /^(identity)?$/i.test(request.headers.get('content-encoding')?.trim() ?? '')
+
+/** The value of JSON text, or undefined when it is not JSON, not UTF-8, or nests deeper than `maxJsonDepth`. */
+export function parseJson(bytes: Uint8Array): unknown {
+  try {
+    const text = new TextDecoder('utf-8', { fatal: true }).decode(bytes)
+    return isShallow(text) ? JSON.parse(text) : undefined
+  } catch {
+    return undefined
+  }
+}
+
+function isShallow(text: string): boolean {
+  let depth = 0
+  let inString = false
+  for (let index = 0; index < text.length; index++) {
+    const char = text.charCodeAt(index)
+    if (inString) {
+      if (char === 0x5c) index++
+      else if (char === 0x22) inString = false
+    } else if (char === 0x22) inString = true
+    else if (char === 0x7b || char === 0x5b) {
+      if (++depth > maxJsonDepth) return false
+    } else if (char === 0x7d || char === 0x5d) depth--
+  }
+  return true
+}

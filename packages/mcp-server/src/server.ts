@@ -1,0 +1,135 @@
+import type { Admin, Clock, RandomBytes, RecordedEventSink, Store } from '@sallyport/oauth'
+import type { Hono } from 'hono'
+import type { Settings } from './config.ts'
+import type { RequestEnvironment } from './create-mcp-app.ts'
+import type { Environment } from './environment.ts'
+import type { Log } from './log.ts'
+import type { Provider, SignIn } from './provider.ts'
+import type { SignInOptions } from './sign-in.ts'
+import type { Auth } from './tools/access-rule.ts'
+import type { ContextOf } from './tools/call-context.ts'
+import type { InputOf, ResultOf, ToolDescription, ToolSchema } from './tools/tool-description.ts'
+
+/** Options of a server: who it is, how users sign in, and every setting a deployer has (code wins). */
+export interface ServerOptions<
+  S extends SignIn | undefined = SignIn | undefined,
+  P extends readonly Provider[] = readonly Provider[],
+> extends Settings,
+    SignInOptions {
+  /** Name of the server, for users and clients. */
+  name: string
+  version: string
+  /** How the tools are meant to be used, for the model. */
+  instructions?: string
+  /** How users sign in. Default: not at all, then every tool is public. */
+  signIn?: S
+  /** Further providers whose APIs tools use. */
+  providers?: P
+  /** Default: what `SESSION_PROVIDER` names. A store given here is not closed with the server. */
+  store?: Store
+  /** Further `Host` values the server answers to, such as `internal:3000`. Default: that of the public URL. */
+  allowedHosts?: readonly string[]
+  /** Further origins whose pages may use the MCP endpoint: clients that run in a browser. Default: none. */
+  allowedOrigins?: readonly string[]
+  /** Ask for sign-in when a client connects. Default: as soon as one tool is protected and none is public. */
+  challengeOnConnect?: boolean
+  /** Largest request body of the MCP endpoint, in bytes. Default 1048576. */
+  maxBodyBytes?: number
+  /** Default: stderr at the level of `LOG_LEVEL`, as JSON lines; at a terminal in development as plain lines. */
+  logger?: Log
+  /** Told every event; what it throws is logged. */
+  onEvent?: RecordedEventSink
+  /** Default: `process.env`. */
+  environment?: Environment
+  clock?: Clock
+  random?: RandomBytes
+}
+
+/** Ids tools may name in `auth`. */
+type IdsOf<S, P> =
+  | (S extends Provider<infer Id> ? Id : never)
+  | (P extends readonly (infer Each)[] ? (Each extends Provider<infer Id> ? Id : never) : never)
+
+/** A server without sign-in has no protected tools. */
+type AuthOn<S, P> = [S] extends [undefined] ? undefined : Auth<IdsOf<S, P>> | undefined
+
+/** What would otherwise be taken without a word: an inferred type lets unknown keys pass. */
+type NoUnknown<A, Known> = A extends object
+  ? { readonly [Key in Exclude<keyof A, keyof Known>]: never }
+  : unknown
+
+/** A tool in full. */
+export interface ToolDefinition<
+  Input extends ToolSchema | undefined,
+  Output extends ToolSchema | undefined,
+  A,
+  Known = object,
+> extends ToolDescription<Input, Output> {
+  /**
+   * What the tool asks of its caller. Absent: a public tool. `{}`: any signed-in user.
+   */
+  readonly auth?: A & NoUnknown<A, Known>
+  readonly run: (input: InputOf<Input>, context: ContextOf<A>) => ResultOf<Output> | Promise<ResultOf<Output>>
+}
+
+/** How to start. */
+export interface StartOptions {
+  /** Default `http`. */
+  transport?: 'http' | 'stdio'
+  /** Prints nothing. Default false. */
+  silent?: boolean
+  /** Throws a `ConfigurationError` instead of printing its sentence and ending the process. Default false. */
+  throwOnError?: boolean
+  /** Stops gracefully on SIGINT and SIGTERM. Default true. */
+  handleSignals?: boolean
+}
+
+/** An MCP server. */
+export interface Server<
+  S extends SignIn | undefined = SignIn | undefined,
+  P extends readonly Provider[] = readonly Provider[],
+> {
+  /**
+   * Adds a tool.
+   *
+   * @throws {ConfigurationError} when the definition cannot work, or the server has started
+   */
+  tool<
+    Input extends ToolSchema | undefined = undefined,
+    Output extends ToolSchema | undefined = undefined,
+    const A extends AuthOn<S, P> = undefined,
+  >(name: string, definition: ToolDefinition<Input, Output, A, Auth<IdsOf<S, P>>>): void
+  /**
+   * Adds the tools of objects whose classes use `@tool`.
+   *
+   * @throws {ConfigurationError} when one has none, or a definition cannot work
+   */
+  register(...instances: object[]): void
+  /**
+   * The server as a Hono app. Routes added to it are served after the server's own, behind the Host check.
+   */
+  readonly app: Hono<{ Bindings: RequestEnvironment }>
+  /** URL of the MCP endpoint; with port 0 it is known once the server listens. */
+  readonly url: string
+  /**
+   * What an operator can see and end. It needs no listening server: a script with the same settings can use it and
+   * close the server again. All of it throws as {@link Admin} says, and `ConfigurationError` on a server without
+   * sign-in.
+   */
+  readonly admin: Admin
+  /**
+   * Serves, and prints what to paste into which client. A configuration that cannot work is printed as one
+   * sentence on stderr and ends the process with code 1, unless `throwOnError` is set.
+   *
+   * @throws {StoreUnavailableError} when the store cannot answer
+   */
+  start(options?: StartOptions): Promise<void>
+  /**
+   * Answers one request, without listening: for another host, and for tests.
+   *
+   * @throws {ConfigurationError}
+   */
+  fetch(request: Request, info?: RequestEnvironment): Promise<Response>
+  /** Takes no more requests, lets those under way finish for up to 10 s, and closes the store. */
+  close(): Promise<void>
+}

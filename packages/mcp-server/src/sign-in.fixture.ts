@@ -1,0 +1,167 @@
+import { createHash } from 'node:crypto'
+
+/** Serves one request: a server's own `fetch`. */
+type Serve = (request: Request) => Promise<Response>
+
+export const redirectUri = 'http://127.0.0.1:4999/callback'
+const verifier = 'a-code-verifier-of-a-test-client-0123456789'
+
+const json = async (response: Response) => (await response.json()) as Record<string, unknown>
+
+/** A client that registers itself unless it has an id, and a user who agrees to everything on plain pages. */
+export function createTestClient(serve: Serve, origin: string, configuredId?: string) {
+  const cookies = new Map<string, string>()
+  /** Every address the browser was sent to, the client's callback last. */
+  const visited: string[] = []
+  const pages: string[] = []
+  let clientId = configuredId
+
+  async function register(): Promise<string> {
+    const response = await serve(
+      new Request(`${origin}/oauth/register`, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json' },
+        body: JSON.stringify({
+          client_name: 'Test client',
+          redirect_uris: [redirectUri],
+          token_endpoint_auth_method: 'none',
+        }),
+      }),
+    )
+    return String((await json(response)).client_id)
+  }
+
+  /** Follows redirects on the server; ends on a page, or where the browser leaves for. */
+  async function browse(start: string, init: RequestInit = {}): Promise<{ url: URL; html?: string }> {
+    let url = new URL(start)
+    let request = init
+    for (let hops = 0; hops < 10; hops++) {
+      visited.push(url.href)
+      if (url.origin !== origin) return { url }
+      const headers = new Headers(request.headers)
+      if (cookies.size > 0) headers.set('cookie', [...cookies].map(pair => pair.join('=')).join('; '))
+      const response = await serve(new Request(url, { ...request, headers }))
+      for (const cookie of response.headers.getSetCookie()) {
+        const [, name = '', value = ''] = /^([^=]+)=([^;]*)/.exec(cookie) ?? []
+        if (value === '' || /max-age=0/i.test(cookie)) cookies.delete(name)
+        else cookies.set(name, value)
+      }
+      const location = response.headers.get('location')
+      if (location === null) {
+        const html = await response.text()
+        pages.push(html)
+        return { url, html }
+      }
+      url = new URL(location, url)
+      request = {}
+    }
+    throw new Error('too many redirects')
+  }
+
+  /** Submits the form of a page with its first button. */
+  const submit = (page: { url: URL; html?: string }, fields: Record<string, string>) => {
+    const html = page.html ?? ''
+    const attribute = (tag: string, name: string) =>
+      new RegExp(`\\b${name}="([^"]*)"`).exec(tag)?.[1]?.replaceAll('&amp;', '&')
+    const form = /<form[^>]*>/.exec(html)?.[0] ?? ''
+    const body = new URLSearchParams()
+    for (const [tag] of html.matchAll(/<(input|button)[^>]*>/g)) {
+      const name = attribute(tag, 'name')
+      if (name && !body.has(name)) body.set(name, attribute(tag, 'value') ?? '')
+    }
+    for (const [name, value] of Object.entries(fields)) body.set(name, value)
+    return browse(new URL(attribute(form, 'action') ?? '', page.url).href, {
+      method: 'POST',
+      headers: { 'content-type': 'application/x-www-form-urlencoded', origin },
+      body,
+    })
+  }
+
+  return {
+    visited,
+    pages,
+    browse,
+    /**
+     * Signs in; pages that ask for a name get `name`. Away from the server, `elsewhere` says where the browser
+     * comes back to.
+     */
+    async signIn(
+      options: { scope?: string; name?: string; elsewhere?: (url: URL) => string } = {},
+    ): Promise<Record<string, unknown>> {
+      clientId ??= await register()
+      const authorize = new URL(`${origin}/oauth/authorize`)
+      authorize.search = new URLSearchParams({
+        client_id: clientId,
+        redirect_uri: redirectUri,
+        response_type: 'code',
+        code_challenge: createHash('sha256').update(verifier).digest('base64url'),
+        code_challenge_method: 'S256',
+        state: 'state-of-the-client',
+        resource: `${origin}/mcp`,
+        ...(options.scope !== undefined && { scope: options.scope }),
+      }).toString()
+      let page = await browse(authorize.href)
+      for (let steps = 0; steps < 8 && !page.url.href.startsWith(redirectUri); steps++) {
+        if (page.html === undefined) {
+          if (!options.elsewhere) throw new Error(`sent to ${page.url.href}`)
+          page = await browse(options.elsewhere(page.url))
+        } else
+          page = await submit(page, { ...(/name="name"/.test(page.html) && { name: options.name ?? 'ada' }) })
+      }
+      const code = page.url.searchParams.get('code')
+      if (code === null) throw new Error(`no code: ${page.url.href}\n${pages.at(-1)}`)
+      return this.token({
+        grant_type: 'authorization_code',
+        code,
+        redirect_uri: redirectUri,
+        code_verifier: verifier,
+      })
+    },
+    /** One request of the token endpoint. */
+    async token(parameters: Record<string, string>): Promise<Record<string, unknown>> {
+      const response = await serve(
+        new Request(`${origin}/oauth/token`, {
+          method: 'POST',
+          headers: { 'content-type': 'application/x-www-form-urlencoded' },
+          body: new URLSearchParams({ ...parameters, client_id: clientId ?? '', resource: `${origin}/mcp` }),
+        }),
+      )
+      return json(response)
+    },
+    async revoke(token: string): Promise<number> {
+      const response = await serve(
+        new Request(`${origin}/oauth/revoke`, {
+          method: 'POST',
+          headers: { 'content-type': 'application/x-www-form-urlencoded' },
+          body: new URLSearchParams({ token, client_id: clientId ?? '' }),
+        }),
+      )
+      return response.status
+    },
+    /** Calls a tool as a 2025-era script does, with JSON only. */
+    call(tool: string, args: Record<string, unknown> = {}, token?: unknown): Promise<Response> {
+      return serve(
+        new Request(`${origin}/mcp`, {
+          method: 'POST',
+          headers: {
+            'content-type': 'application/json',
+            accept: 'application/json',
+            ...(token !== undefined && { authorization: `Bearer ${token}` }),
+          },
+          body: JSON.stringify({
+            jsonrpc: '2.0',
+            id: 1,
+            method: 'tools/call',
+            params: { name: tool, arguments: args },
+          }),
+        }),
+      )
+    },
+  }
+}
+
+/** The text of a tool's result. */
+export async function textOf(response: Response): Promise<string | undefined> {
+  const { result } = (await response.json()) as { result?: { content?: { text?: string }[] } }
+  return result?.content?.[0]?.text
+}

@@ -1,0 +1,224 @@
+import {
+  type AuthorizationServer,
+  type AuthorizationServerOptions,
+  type Clock,
+  ConfigurationError,
+  type ConfiguredClient,
+  type ConfiguredResourceServer,
+  createAuthorizationServer,
+  createSealer,
+  createSecretRing,
+  type EventSink,
+  type RandomBytes,
+  type Signer,
+  type SigningKeyRotation,
+  type Store,
+  type TokenLifetimes,
+} from '@sallyport/oauth'
+import type { Config } from './config.ts'
+import type { Environment } from './environment.ts'
+import { isLoopback } from './loopback.ts'
+import type { Provider, SignIn } from './provider.ts'
+import { baseScope, createConnectionPlanner, scopeWords } from './scopes.ts'
+import { authKeywords } from './tools/access-rule.ts'
+import type { NamedProvider } from './tools/call-context.ts'
+import type { Tool } from './tools/define-tool.ts'
+
+/** Whether a way to sign in is a provider, and not a page of the application. */
+export const isProvider = (signIn: SignIn | undefined): signIn is Provider =>
+  signIn !== undefined && 'connect' in signIn
+
+/** What a developer configures about sign-in; passed on to the authorization server as it stands. */
+export interface SignInOptions {
+  /** OpenID Connect for clients: `openid`, id_tokens, userinfo, sign-out. Default true. */
+  openid?: boolean
+  /** Pre-registered clients. Default: none. */
+  clients?: readonly ConfiguredClient[]
+  /** Resource servers that may introspect tokens (RFC 7662). Default: none, and no introspection endpoint. */
+  resourceServers?: readonly ConfiguredResourceServer[]
+  /** Scopes → what they allow, in words for the consent page. Default: the scope's own name. */
+  scopes?: Readonly<Record<string, string>>
+  /** Scopes that only pre-registered clients may ask for, such as those of administration. Default: none. */
+  sensitiveScopes?: readonly string[]
+  /**
+   * Scopes → lifetimes of tokens and sessions that carry them, in seconds. Of these, the client's own and the server's
+   * the shortest wins. Default: none.
+   */
+  scopeLifetimes?: Readonly<Record<string, Partial<TokenLifetimes>>>
+  /** How often what has ended is deleted and what is due is done, in seconds. Default 600. */
+  cleanupIntervalSeconds?: number
+  /** Dynamic client registration (RFC 7591). Default true. */
+  dynamicRegistration?: boolean
+  /** Client ID metadata documents. Default true. */
+  clientIdMetadataDocuments?: boolean
+  /** Private-use URI schemes without a dot that redirect URIs may use, added to the built-in list. */
+  redirectUriSchemes?: readonly string[]
+  /** When signing keys come and go. Default: a new one every 90 days, published a day before it signs. */
+  signingKeyRotation?: Partial<SigningKeyRotation>
+  /** Signers (HSM, KMS), newest first, in place of signing keys in the store. Default: none. */
+  signers?: readonly Signer[]
+}
+
+/** Everything sign-in is made of. */
+export interface SignInParts {
+  server: AuthorizationServer
+  providers: ReadonlyMap<string, NamedProvider>
+}
+
+/**
+ * Checks that every tool's `auth` can be satisfied.
+ *
+ * @throws {ConfigurationError} when a tool needs sign-in or a provider and the server has none
+ */
+export function checkTools(
+  tools: readonly Tool[],
+  signIn: SignIn | undefined,
+  providers: readonly Provider[],
+): void {
+  const ids = new Set<string>()
+  for (const { id } of [...(isProvider(signIn) ? [signIn] : []), ...providers]) {
+    if (ids.has(id))
+      throw new ConfigurationError(`There are two providers named "${id}": give one another id.`)
+    if (authKeywords.includes(id) || !/^[a-z0-9-]+$/.test(id)) {
+      throw new ConfigurationError(
+        `A provider cannot be named "${id}": use lower-case letters, digits and hyphens, and not ${authKeywords.join(' or ')}.`,
+      )
+    }
+    ids.add(id)
+  }
+  for (const { name, rule } of tools) {
+    if (!rule) continue
+    if (!signIn) {
+      throw new ConfigurationError(
+        `Tool "${name}" requires auth, but the server has no sign-in: give createServer the option signIn.`,
+      )
+    }
+    for (const id of rule.providers.keys()) {
+      if (!ids.has(id)) {
+        throw new ConfigurationError(
+          `Tool "${name}" needs provider "${id}", which the server does not have: add it to the option providers.`,
+        )
+      }
+    }
+  }
+}
+
+/**
+ * The development sign-in asks for no password, so it must not be reachable by anybody else.
+ *
+ * @throws {ConfigurationError} when it could be
+ */
+export function checkDevelopmentSignIn(
+  signIn: SignIn | undefined,
+  config: Pick<Config, 'production' | 'host'>,
+  publicUrl: string,
+): void {
+  if (!isDevelopmentSignIn(signIn)) return
+  if (config.production || !isLoopback(new URL(publicUrl).hostname) || !isLoopback(config.host ?? '')) {
+    throw new ConfigurationError(
+      'The development sign-in asks for no password and works on localhost only: give createServer a real signIn, such as google().',
+    )
+  }
+}
+
+/** Whether this is the sign-in without a password. */
+export const isDevelopmentSignIn = (signIn: SignIn | undefined): boolean =>
+  !isProvider(signIn) && signIn?.id === 'development'
+
+/**
+ * Connects the providers and creates the authorization server. Undefined when the provider users would sign in
+ * with has no credentials and no tool needs it.
+ *
+ * @throws {ConfigurationError} when a provider that a tool needs has no credentials, or an option cannot work
+ */
+export function createSignIn(options: {
+  serverName: string
+  publicUrl: string
+  resource: string
+  config: Config
+  environment: Environment
+  secrets: readonly string[]
+  store: Store
+  signIn: SignIn
+  providers: readonly Provider[]
+  tools: readonly Tool[]
+  settings: SignInOptions
+  emit: EventSink
+  clock: Clock
+  random: RandomBytes
+  warn: (message: string) => void
+}): SignInParts | undefined {
+  const { config, store, signIn, tools, settings, emit, clock, random } = options
+  const ring = createSecretRing(options.secrets)
+  const host = {
+    store,
+    tenant: store.tenant,
+    sealer: createSealer(ring, random),
+    clock,
+    random,
+    environment: options.environment,
+    externalTokenSeconds: config.externalTokenSeconds,
+    emit,
+  }
+  const needed = new Set(tools.flatMap(tool => [...(tool.rule?.providers.keys() ?? [])]))
+  const providers = new Map<string, NamedProvider>()
+  const connect = (provider: Provider): NamedProvider => {
+    const named = { label: provider.label, connected: provider.connect(host) }
+    providers.set(provider.id, named)
+    return named
+  }
+  for (const provider of options.providers) if (needed.has(provider.id)) connect(provider)
+
+  let login: AuthorizationServerOptions['signIn']
+  try {
+    login = isProvider(signIn) ? connect(signIn).connected.login : signIn
+  } catch (error) {
+    // Nobody has to sign in for tools that are all public: better a server without sign-in than none.
+    if (!(error instanceof ConfigurationError) || tools.some(tool => tool.rule)) throw error
+    options.warn(`${error.message} No tool needs sign-in, so the server runs without it.`)
+    return undefined
+  }
+
+  const timed = tools.find(tool => tool.rule?.maxAgeSeconds !== undefined)
+  if (timed && !login.prompts?.includes('login')) {
+    throw new ConfigurationError(
+      `Tool "${timed.name}" has maxAgeSeconds, but ${login.label} does not tell when its users authenticated: ` +
+        'remove it, or sign users in with a provider that does, such as oidc().',
+    )
+  }
+
+  const server = createAuthorizationServer({
+    issuer: options.publicUrl,
+    serverName: options.serverName,
+    resources: [options.resource],
+    scopes: scopeWords(tools, settings.scopes ?? {}),
+    defaultScopes: [baseScope],
+    store,
+    secrets: ring,
+    signIn: login,
+    connections: createConnectionPlanner(tools, providers, isProvider(signIn) ? signIn.id : undefined),
+    ...(settings.sensitiveScopes && { sensitiveScopes: settings.sensitiveScopes }),
+    ...(settings.openid !== undefined && { openid: settings.openid }),
+    ...(settings.clients && { clients: settings.clients }),
+    ...(settings.scopeLifetimes && { scopeLifetimes: settings.scopeLifetimes }),
+    ...(settings.cleanupIntervalSeconds !== undefined && {
+      cleanupIntervalSeconds: settings.cleanupIntervalSeconds,
+    }),
+    ...(settings.resourceServers && { resourceServers: settings.resourceServers }),
+    ...(settings.dynamicRegistration !== undefined && { dynamicRegistration: settings.dynamicRegistration }),
+    ...(settings.clientIdMetadataDocuments !== undefined && {
+      clientIdMetadataDocuments: settings.clientIdMetadataDocuments,
+    }),
+    ...(settings.redirectUriSchemes && { redirectUriSchemes: settings.redirectUriSchemes }),
+    ...(settings.signingKeyRotation && { signingKeyRotation: settings.signingKeyRotation }),
+    ...(settings.signers && { signers: settings.signers }),
+    metadataDocumentsOnLoopback: config.metadataDocumentsOnLoopback,
+    lifetimes: config.lifetimes,
+    signingAlgorithm: config.signingAlgorithm,
+    rateLimit: config.rateLimit,
+    onEvent: emit,
+    clock,
+    random,
+  })
+  return { server, providers }
+}
