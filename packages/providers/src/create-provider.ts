@@ -1,0 +1,55 @@
+import type { ConnectedProvider, Provider, ProviderHost } from '@sallyport/mcp-server'
+import { createConnectionVault } from './connection-vault.ts'
+import { createTokenSource } from './get-fresh-token.ts'
+import { createLogin } from './login.ts'
+import { type ProviderDefinition, readApiOrigins, readCredentials } from './provider-definition.ts'
+import { createProviderFetch } from './provider-fetch.ts'
+import { requestToken, type TokenReply } from './token-request.ts'
+import { UpstreamError } from './upstream-error.ts'
+
+/** Makes a provider of its definition: every part is wired here, and only once a server needs it. */
+export function createProvider<const Id extends string>(definition: ProviderDefinition<Id>): Provider<Id> {
+  return {
+    id: definition.id,
+    label: definition.label,
+    connect: host => connect(definition, host),
+  }
+}
+
+function connect(definition: ProviderDefinition, host: ProviderHost): ConnectedProvider {
+  const { clock, emit } = host
+  const credentials = readCredentials(definition, host.environment)
+  const origins = readApiOrigins(definition)
+  const upstreamServer = definition.upstreamServer(clock)
+  const vault = createConnectionVault(host, {
+    provider: definition.id,
+    refreshIdleSeconds: definition.refreshIdleSeconds,
+  })
+
+  async function requestRefresh(refreshToken: string): Promise<TokenReply> {
+    try {
+      const { tokenEndpoint, clientAuthentication } = await upstreamServer()
+      return await requestToken({
+        endpoint: tokenEndpoint,
+        clientAuthentication,
+        credentials,
+        parameters: { grant_type: 'refresh_token', refresh_token: refreshToken },
+        errorClass: definition.errorClass,
+        clock,
+      })
+    } catch (error) {
+      if (error instanceof UpstreamError) return { outcome: 'refused', error }
+      throw error
+    }
+  }
+
+  const isApiUrl = (url: URL) => origins.has(url.origin)
+  const tokens = createTokenSource({ definition, vault, requestRefresh, clock, emit })
+  return {
+    login: createLogin({ definition, credentials, host, vault, upstreamServer }),
+    isConnected: tokens.isConnected,
+    token: tokens.get,
+    fetch: createProviderFetch({ label: definition.label, isApiUrl, tokens }),
+    isApiUrl,
+  }
+}

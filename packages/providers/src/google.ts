@@ -1,0 +1,113 @@
+import type { Provider } from '@sallyport/mcp-server'
+import { createProvider } from './create-provider.ts'
+import {
+  assertSecureUrls,
+  type ProviderEndpoints,
+  standardErrorClass,
+  type TokenRefusal,
+} from './provider-definition.ts'
+import type { ErrorClass } from './upstream-error.ts'
+
+export interface GoogleOptions {
+  /** Default: `GOOGLE_CLIENT_ID`. */
+  clientId?: string
+  /** Default: `GOOGLE_CLIENT_SECRET`. */
+  clientSecret?: string
+  /** Addresses used in place of Google's own. Default: none. */
+  endpoints?: Partial<ProviderEndpoints>
+}
+
+/** Hosts of Google's APIs for user data; each takes only tokens, so that none is an open door to other servers. */
+const apiHosts = [
+  'www',
+  'analyticsadmin',
+  'analyticsdata',
+  'calendar-json',
+  'chat',
+  'classroom',
+  'docs',
+  'driveactivity',
+  'forms',
+  'gmail',
+  'keep',
+  'meet',
+  'openidconnect',
+  'people',
+  'photoslibrary',
+  'searchconsole',
+  'sheets',
+  'slides',
+  'tasks',
+  'youtube',
+]
+
+const googleEndpoints: ProviderEndpoints = {
+  authorization: 'https://accounts.google.com/o/oauth2/v2/auth',
+  token: 'https://oauth2.googleapis.com/token',
+  jwks: 'https://www.googleapis.com/oauth2/v3/certs',
+  // The form without scheme appears in older tokens and means the same issuer.
+  issuers: ['https://accounts.google.com', 'accounts.google.com'],
+  apiOrigins: apiHosts.map(host => `https://${host}.googleapis.com`),
+}
+
+/** Google accounts and APIs. Credentials come from the options, else from the environment. */
+export function google(options: GoogleOptions = {}): Provider<'google'> {
+  const endpoints = { ...googleEndpoints, ...options.endpoints }
+  return createProvider({
+    id: 'google',
+    label: 'Google',
+    clientId: options.clientId,
+    clientSecret: options.clientSecret,
+    credentialVariables: { clientId: 'GOOGLE_CLIENT_ID', clientSecret: 'GOOGLE_CLIENT_SECRET' },
+    credentialHint:
+      'create an OAuth client at https://console.cloud.google.com/apis/credentials and set both',
+    identityScopes: ['openid', 'profile'],
+    scopeSeparator: ' ',
+    scopeRules: {
+      replySeparator: /\s+/,
+      // Asked for by their OpenID names, answered as URIs.
+      aliases: {
+        'https://www.googleapis.com/auth/userinfo.email': 'email',
+        'https://www.googleapis.com/auth/userinfo.profile': 'profile',
+      },
+    },
+    pkce: true,
+    nonce: true,
+    mergesGrantedScopes: true,
+    // It asks for a password when it sees fit, and does not say when that was.
+    prompts: ['select_account'],
+    authorizationParameters: ({ wantsRefreshToken, hasLiveGrant }) => ({
+      include_granted_scopes: 'true',
+      ...(wantsRefreshToken && { access_type: 'offline' }),
+      // Forces a new refresh token, of which an account has 100 per client id, the oldest dying silently (R186).
+      ...(wantsRefreshToken && hasLiveGrant === false && { prompt: 'consent' }),
+    }),
+    deniedErrors: ['access_denied'],
+    errorClass,
+    accessTokenSeconds: 3600,
+    // Google drops a refresh token that was not used for six months.
+    refreshIdleSeconds: 180 * 86_400,
+    apiOrigins: endpoints.apiOrigins,
+    upstreamServer() {
+      assertSecureUrls('Google', [endpoints.authorization, endpoints.token, endpoints.jwks])
+      return async () => ({
+        issuers: endpoints.issuers,
+        authorizationEndpoint: endpoints.authorization,
+        tokenEndpoint: endpoints.token,
+        jwksUri: endpoints.jwks,
+        clientAuthentication: 'post',
+        idTokenAlgorithms: ['RS256'],
+        givesRefreshTokens: true,
+        sendsIssuer: false,
+      })
+    },
+  })
+}
+
+function errorClass(refusal: TokenRefusal): ErrorClass {
+  // Session control of a Workspace: the user signs in again and the grant goes on.
+  if (refusal.error === 'invalid_grant' && refusal.errorSubtype === 'invalid_rapt') return 'consent'
+  if (refusal.error === 'admin_policy_enforced') return 'dead'
+  if (refusal.error === 'deleted_client') return 'misconfigured'
+  return standardErrorClass(refusal)
+}

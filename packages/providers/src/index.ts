@@ -1,0 +1,7 @@
+export type { GoogleOptions } from './google.ts'
+export { google } from './google.ts'
+export type { LinkedinOptions } from './linkedin.ts'
+export { linkedin } from './linkedin.ts'
+export type { OidcOptions } from './oidc.ts'
+export { oidc } from './oidc.ts'
+export type { ProviderEndpoints } from './provider-definition.ts'

@@ -1,0 +1,271 @@
+import type { ProviderHost } from '@sallyport/mcp-server'
+import {
+  type AuthenticationRequest,
+  type LoginCallback,
+  LoginError,
+  type LoginResult,
+  type RedirectLogin,
+} from '@sallyport/oauth'
+import { base64url } from 'jose'
+import type { ConnectionVault, HeldConnection } from './connection-vault.ts'
+import {
+  accessEndsAt,
+  type ExternalGrant,
+  isAlive,
+  keptRefreshToken,
+  refreshTokenOf,
+  usableRefreshToken,
+} from './external-token.ts'
+import { createIdTokenVerifier, type Identity } from './id-token.ts'
+import type {
+  AuthorizationSituation,
+  ClientCredentials,
+  ProviderDefinition,
+  UpstreamServer,
+} from './provider-definition.ts'
+import { coversScopes, normaliseScopes, parseScope } from './scope.ts'
+import { requestToken, type TokenGrant } from './token-request.ts'
+import { UpstreamError } from './upstream-error.ts'
+
+export interface LoginParts {
+  definition: ProviderDefinition
+  credentials: ClientCredentials
+  host: Pick<ProviderHost, 'clock' | 'random' | 'emit'>
+  vault: ConnectionVault
+  upstreamServer(): Promise<UpstreamServer>
+}
+
+/** What one trip upstream brought, before we know whose it is. */
+interface Trip {
+  identity: Identity
+  grant: TokenGrant
+  receivedAt: number
+  scopes: string[]
+  /** Whether this trip could not have brought a refresh token that it did not bring. */
+  refreshTokenIsFinal: boolean
+}
+
+/** How often a write is tried again because a refresh wrote in between. */
+const maxRounds = 5
+
+/**
+ * The login port over a provider: authorization code flow with PKCE and nonce where the provider takes them
+ * (R75). `start` and `finish` throw `LoginError`.
+ *
+ * Consent is forced only when we know the user and hold no refresh token for what is asked, so that ordinary
+ * sign-ins do not use up the provider's few refresh tokens. A first consent brings one by itself; when it is
+ * missing because our store lost it, the connection counts as not connected, and the next trip, which knows the
+ * user, forces consent once.
+ */
+export function createLogin(parts: LoginParts): RedirectLogin {
+  const { definition, credentials, host, vault } = parts
+  const { clock, random, emit } = host
+  const rules = definition.scopeRules
+  const verifyIdToken = createIdTokenVerifier(clock)
+  const randomText = () => base64url.encode(random(32))
+
+  async function situationOf(server: UpstreamServer, userId: string | undefined, asked: readonly string[]) {
+    const held = userId === undefined ? undefined : await vault.find(userId)
+    const active = held?.state === 'active' ? held : undefined
+    const situation: AuthorizationSituation = {
+      wantsRefreshToken: server.givesRefreshTokens && (asked.length > 0 || userId !== undefined),
+      hasLiveGrant:
+        userId === undefined
+          ? undefined
+          : active !== undefined &&
+            usableRefreshToken(active.grant, clock()) !== undefined &&
+            coversScopes(active.connection.scopes, asked, rules),
+    }
+    return { situation, heldScopes: active?.connection.scopes ?? [] }
+  }
+
+  /** R75, R77: the callback's parameters → the authorization code, or a refusal without the provider's words. */
+  function readCode(parameters: URLSearchParams, server: UpstreamServer): string {
+    // RFC 6749 §3.1: a parameter sent twice has no meaning.
+    for (const name of ['code', 'error', 'iss']) {
+      if (parameters.getAll(name).length > 1) throw new LoginError('failed')
+    }
+    // RFC 9207 §2.4: before anything else, errors included, or another provider's answer would be taken for this one's.
+    const issuer = parameters.get('iss')
+    if (issuer === null ? server.sendsIssuer : !server.issuers.includes(issuer))
+      throw new LoginError('failed')
+    const error = parameters.get('error')
+    if (error !== null) {
+      if (definition.deniedErrors.includes(error)) throw new LoginError('denied')
+      const isPassing = error === 'temporarily_unavailable' || error === 'server_error'
+      throw new LoginError(isPassing ? 'unavailable' : 'failed')
+    }
+    const code = parameters.get('code')
+    if (!code) throw new LoginError('failed')
+    return code
+  }
+
+  async function exchange(code: string, { callbackUrl, memory }: LoginCallback, server: UpstreamServer) {
+    const reply = await requestToken({
+      endpoint: server.tokenEndpoint,
+      clientAuthentication: server.clientAuthentication,
+      credentials,
+      parameters: {
+        grant_type: 'authorization_code',
+        code,
+        redirect_uri: callbackUrl,
+        ...(memory.verifier !== undefined && { code_verifier: memory.verifier }),
+      },
+      errorClass: definition.errorClass,
+      clock,
+    })
+    if (reply.outcome === 'refused') throw reply.error
+    return reply.grant
+  }
+
+  async function storeTrip(userId: string, trip: Trip): Promise<'incomplete' | undefined> {
+    for (let round = 1; round <= maxRounds; round++) {
+      const held = await vault.find(userId)
+      const before = held?.state === 'active' && isSameAccount(held.grant, trip.identity) ? held : undefined
+      if (before && keepsMore(before, trip)) return undefined
+      const kept = trip.grant.refreshToken === undefined && before?.grant.refreshToken !== undefined
+      const update = {
+        grant: toExternalGrant(trip, before?.grant),
+        scopes: trip.scopes,
+        accessEndsAt: accessEnd(trip),
+      }
+      // Keeping the old refresh token rests on what was read; a refresh may just have rotated it.
+      if (!kept) await vault.put(userId, update)
+      else if ((await vault.replace(before.connection, update)) === 'stale') continue
+      emit({ type: 'connection_made', userId, provider: definition.id })
+      return update.grant.refreshTokenMissed ? 'incomplete' : undefined
+    }
+    throw new LoginError('unavailable')
+  }
+
+  const accessEnd = ({ grant, receivedAt }: Trip) =>
+    accessEndsAt(grant.expiresInSeconds, definition.accessTokenSeconds, receivedAt)
+
+  /** Whether the stored connection still works and can do more: a sign-in that asked for less must not narrow it. */
+  function keepsMore(before: HeldConnection & { state: 'active' }, trip: Trip): boolean {
+    if (trip.grant.refreshToken !== undefined) return false
+    const { accessEndsAt, scopes } = before.connection
+    const works =
+      usableRefreshToken(before.grant, clock()) !== undefined ||
+      isAlive({ endsAt: accessEndsAt, now: clock() })
+    return works && coversScopes(scopes, trip.scopes, rules) && !coversScopes(trip.scopes, scopes, rules)
+  }
+
+  return {
+    kind: 'redirect',
+    id: definition.id,
+    label: definition.label,
+    identityScopes: definition.identityScopes,
+    prompts: definition.prompts,
+
+    async start({ callbackUrl, upstreamState, scopes, userId, ...wanted }) {
+      const server = await parts.upstreamServer().catch(toLoginError)
+      const { situation, heldScopes } = await situationOf(server, userId, scopes)
+      const asked = normaliseScopes(
+        [
+          ...definition.identityScopes,
+          ...scopes,
+          // Not wider than before (R185): without them the new token would lose what the user granted earlier.
+          ...(definition.mergesGrantedScopes ? [] : heldScopes),
+          ...(situation.wantsRefreshToken && server.offlineScope ? [server.offlineScope] : []),
+        ],
+        rules,
+      )
+      const own = definition.authorizationParameters(situation)
+      const extra = { ...own, ...authenticationParameters(wanted, own.prompt) }
+      const verifier = definition.pkce ? randomText() : undefined
+      const nonce = definition.nonce ? randomText() : undefined
+      const url = new URL(server.authorizationEndpoint)
+      const parameters = {
+        ...extra,
+        response_type: 'code',
+        client_id: credentials.clientId,
+        redirect_uri: callbackUrl,
+        scope: asked.join(definition.scopeSeparator),
+        state: upstreamState,
+        ...(nonce !== undefined && { nonce }),
+        ...(verifier !== undefined && {
+          code_challenge: await challengeOf(verifier),
+          code_challenge_method: 'S256',
+        }),
+      }
+      for (const [name, value] of Object.entries(parameters)) url.searchParams.set(name, value)
+      const memory = {
+        scopes: asked.join(' '),
+        ...(verifier !== undefined && { verifier }),
+        ...(nonce !== undefined && { nonce }),
+        ...(own.prompt === 'consent' && { forcedConsent: 'yes' }),
+      }
+      return { url: url.href, memory }
+    },
+
+    async finish(callback): Promise<LoginResult> {
+      const { memory } = callback
+      const server = await parts.upstreamServer().catch(toLoginError)
+      const code = readCode(callback.parameters, server)
+      const grant = await exchange(code, callback, server).catch(toLoginError)
+      const receivedAt = clock()
+      if (grant.idToken === undefined) throw new LoginError('failed')
+      const expectation = { server, clientId: credentials.clientId, nonce: memory.nonce }
+      const identity = await verifyIdToken(grant.idToken, expectation).catch(toLoginError)
+      const trip: Trip = {
+        identity,
+        grant,
+        receivedAt,
+        // RFC 6749 §5.1: no `scope` in the reply means that all was granted.
+        scopes:
+          grant.scope === undefined
+            ? normaliseScopes((memory.scopes ?? '').split(' '), rules)
+            : parseScope(grant.scope, rules),
+        refreshTokenIsFinal: memory.forcedConsent !== undefined || !server.givesRefreshTokens,
+      }
+      return { ...identity, onUser: userId => storeTrip(userId, trip) }
+    },
+  }
+}
+
+/** OpenID Connect Core §3.1.2.1. Whoever calls has looked at what the provider honours. */
+function authenticationParameters(
+  { maxAgeSeconds, prompts = [], acrValues }: AuthenticationRequest,
+  ownPrompt: string | undefined,
+): Record<string, string> {
+  return {
+    ...(prompts.length > 0 && { prompt: [...prompts, ...(ownPrompt ? [ownPrompt] : [])].join(' ') }),
+    ...(maxAgeSeconds !== undefined && { max_age: `${maxAgeSeconds}` }),
+    ...(acrValues !== undefined && { acr_values: acrValues }),
+  }
+}
+
+function isSameAccount(grant: ExternalGrant, { issuer, subject }: Identity): boolean {
+  return grant.issuer === issuer && grant.subject === subject
+}
+
+/** `before`: what is stored for the same account at the provider; never another account's tokens (R181). */
+function toExternalGrant(trip: Trip, before: ExternalGrant | undefined): ExternalGrant {
+  const { grant, receivedAt, identity } = trip
+  const refresh = refreshTokenOf(grant, receivedAt) ?? (before && keptRefreshToken(before))
+  // A provider that withheld it although consent was forced is not asked again at each sign-in.
+  const isKnownToWithhold = before !== undefined && !before.refreshToken && !before.refreshTokenMissed
+  const missed = !refresh?.refreshToken && !trip.refreshTokenIsFinal && !isKnownToWithhold
+  return {
+    accessToken: grant.accessToken,
+    receivedAt,
+    ...refresh,
+    ...(missed && { refreshTokenMissed: true }),
+    issuer: identity.issuer,
+    subject: identity.subject,
+  }
+}
+
+async function challengeOf(verifier: string): Promise<string> {
+  const digest = await crypto.subtle.digest('SHA-256', new TextEncoder().encode(verifier))
+  return base64url.encode(new Uint8Array(digest))
+}
+
+/** Many reasons, few answers: what may pass is `unavailable`, everything else is `failed`. */
+function toLoginError(error: unknown): never {
+  const isPassing =
+    error instanceof UpstreamError &&
+    (error.errorClass === 'transient' || error.errorClass === 'rate_limited')
+  throw new LoginError(isPassing ? 'unavailable' : 'failed', { cause: error })
+}
