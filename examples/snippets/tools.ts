@@ -1,0 +1,146 @@
+import {
+  type CallContext,
+  type Caller,
+  createServer,
+  developmentSignIn,
+  requiresAuth,
+  ToolError,
+  tool,
+} from '@sallyport/mcp-server'
+import { google } from '@sallyport/providers'
+import { z } from 'zod'
+
+// The code that docs/tools.md shows, compiled and run by tools.test.ts.
+
+// #region server
+const server = createServer({
+  name: 'notebook',
+  version: '1.0.0',
+  signIn: developmentSignIn(),
+  providers: [google()],
+  scopes: { 'notes:write': 'Add notes to your notebook' },
+})
+// #endregion server
+
+// #region public
+server.tool('add', {
+  description: 'Adds two numbers',
+  input: z.object({ a: z.number(), b: z.number() }),
+  run: ({ a, b }) => `${a + b}`,
+})
+// #endregion public
+
+// #region signed-in
+server.tool('whoami', {
+  description: 'Tells who is signed in',
+  auth: {},
+  run: (_, { caller }) => caller.userId,
+})
+// #endregion signed-in
+
+// #region scopes
+server.tool('add-note', {
+  description: 'Adds a note',
+  input: z.object({ text: z.string() }),
+  auth: { scopes: ['notes:write'] },
+  run: async ({ text }, { caller }) => saveNote(caller.userId, text),
+})
+// #endregion scopes
+
+// #region recent
+server.tool('delete-notebook', {
+  description: 'Deletes your notebook for good',
+  auth: { scopes: ['notes:write'], maxAgeSeconds: 300 },
+  run: async (_, { caller }) => removeNote(caller.userId, 'all'),
+})
+// #endregion recent
+
+// #region anonymous
+server.tool('greet', {
+  description: 'Greets you, by id when you are signed in',
+  auth: { anonymous: true },
+  run: (_, { caller }) => (caller ? `Hello, ${caller.userId}` : 'Hello, whoever you are'),
+})
+// #endregion anonymous
+
+// #region clients
+server.tool('run-job', {
+  description: 'Runs the nightly job',
+  auth: { scopes: ['jobs:run'], clients: true },
+  run: (_, { caller }) =>
+    caller.principal === 'client' ? `Started by ${caller.clientId}.` : `Started by you, ${caller.userId}.`,
+})
+// #endregion clients
+
+// #region provider
+server.tool('calendars', {
+  description: 'Names of your Google calendars',
+  auth: { google: ['https://www.googleapis.com/auth/calendar.readonly'] },
+  run: async (_, { fetch }) => {
+    const response = await fetch('https://www.googleapis.com/calendar/v3/users/me/calendarList')
+    if (!response.ok) throw new ToolError(`Google answered ${response.status}.`)
+    return response.json()
+  },
+})
+// #endregion provider
+
+// #region token
+server.tool('calendar-count', {
+  description: 'How many Google calendars you have',
+  auth: { google: ['https://www.googleapis.com/auth/calendar.readonly'] },
+  run: async (_, { token }) => {
+    const { value } = await token('google')
+    return countCalendars({ accessToken: value })
+  },
+})
+// #endregion token
+
+// #region decorators
+class Notebook {
+  @tool({ description: 'Deletes a note', input: z.object({ id: z.string() }) })
+  @requiresAuth({ scopes: ['notes:write'] })
+  async deleteNote({ id }: { id: string }, { caller }: CallContext<Caller>) {
+    await removeNote(caller.userId, id)
+    return 'Deleted.'
+  }
+}
+server.register(new Notebook())
+// #endregion decorators
+
+// #region function
+const adminOnly = { scopes: ['admin'] }
+server.tool('shut-down', {
+  description: 'Stops the machine',
+  run: requiresAuth(adminOnly, async () => 'Stopping.'),
+})
+// #endregion function
+
+// #region errors
+server.tool('read-note', {
+  description: 'Reads a note',
+  input: z.object({ id: z.string() }),
+  auth: {},
+  run: async ({ id }, { caller }) => {
+    const note = await findNote(caller.userId, id)
+    if (!note) throw new ToolError('There is no such note.')
+    return note
+  },
+})
+// #endregion errors
+
+const notes = new Map<string, string>()
+async function saveNote(userId: string, text: string): Promise<string> {
+  notes.set(`${userId}/${notes.size}`, text)
+  return 'Saved.'
+}
+async function findNote(userId: string, id: string): Promise<string | undefined> {
+  return notes.get(`${userId}/${id}`)
+}
+async function removeNote(userId: string, id: string): Promise<void> {
+  notes.delete(`${userId}/${id}`)
+}
+async function countCalendars(client: { accessToken: string }): Promise<string> {
+  return client.accessToken === '' ? 'none' : 'some'
+}
+
+export { server }
