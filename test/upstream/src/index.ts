@@ -1,0 +1,5 @@
+export { type Account, accounts } from './accounts.ts'
+export type { Control, Failure, Hold, Secret, SeenRequest } from './control.ts'
+export type { EndpointName, UpstreamKind } from './kinds.ts'
+export { googleScopes } from './kinds.ts'
+export { startUpstream, type Upstream, type UpstreamOptions } from './start-upstream.ts'

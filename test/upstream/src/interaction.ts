@@ -1,0 +1,70 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import type Provider from 'oidc-provider'
+import { type Account, accounts } from './accounts.ts'
+import type { ControlState } from './control.ts'
+
+const escapeHtml = (text: string): string => text.replace(/[&<>"']/g, char => `&#${char.charCodeAt(0)};`)
+
+function page(url: string, chosen: string, scopes: readonly string[]): string {
+  const choice = ({ sub, name }: Account): string =>
+    `<label><input type="radio" name="account" value="${escapeHtml(sub)}"${sub === chosen ? ' checked' : ''}>${escapeHtml(name)}</label>`
+  return `<!doctype html><html lang="en"><meta charset="utf-8"><title>Sign in to the test upstream</title>
+<link rel="icon" href="data:,">
+<h1>Choose an account</h1>
+<form method="post" action="${escapeHtml(url)}">
+<fieldset><legend>Account</legend>${accounts.map(choice).join('')}</fieldset>
+<p>The application asks for:</p><ul>${scopes.map(scope => `<li>${escapeHtml(scope)}</li>`).join('')}</ul>
+<button name="decision" value="allow">Allow</button>
+<button name="decision" value="deny">Cancel</button>
+</form></html>`
+}
+
+/** What the user agreed to; the provider's quirks need it when tokens are issued. */
+export interface ConsentGiven {
+  grantId: string
+  sub: string
+  /** Parameters of the authorization request. */
+  parameters: Readonly<Record<string, unknown>>
+}
+
+/** The upstream's sign-in and consent page: one plain form for both. */
+export async function answerInteraction(
+  provider: Provider,
+  state: ControlState,
+  request: IncomingMessage,
+  response: ServerResponse,
+  form: URLSearchParams | undefined,
+  deniedError: string,
+  onConsent: (consent: ConsentGiven) => void,
+): Promise<void> {
+  const { params } = await provider.interactionDetails(request, response)
+  const asked = String(params.scope ?? '')
+    .split(' ')
+    .filter(Boolean)
+
+  if (form === undefined && !state.passes()) {
+    response.writeHead(200, { 'content-type': 'text/html; charset=utf-8' })
+    response.end(page(request.url ?? '', state.account(), asked))
+    return
+  }
+  if (form !== undefined && form.get('decision') !== 'allow') {
+    await provider.interactionFinished(request, response, { error: deniedError })
+    return
+  }
+
+  const sub = form?.get('account') ?? state.account()
+  const only = state.granted()
+  const refused = only === undefined ? [] : asked.filter(scope => !only.includes(scope))
+  const grant = new provider.Grant({ accountId: sub, clientId: String(params.client_id) })
+  grant.addOIDCScope(asked.filter(scope => !refused.includes(scope)).join(' '))
+  // A scope neither granted nor refused would be asked for once more.
+  if (refused.length > 0) grant.rejectOIDCScope(refused.join(' '))
+  const grantId = await grant.save()
+  onConsent({ grantId, sub, parameters: params })
+  await provider.interactionFinished(
+    request,
+    response,
+    { login: { accountId: sub, remember: false }, consent: { grantId }, select_account: {} },
+    { mergeWithLastSubmission: false },
+  )
+}

@@ -1,0 +1,354 @@
+import { randomBytes } from 'node:crypto'
+import { once } from 'node:events'
+import { createServer, IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { decodeJwt, exportJWK, generateKeyPair, importJWK, type JWK, SignJWT } from 'jose'
+import Provider, { interactionPolicy } from 'oidc-provider'
+import { accounts } from './accounts.ts'
+import { type ApiCaller, answerApi } from './api.ts'
+import { type Control, createControl } from './control.ts'
+import { answerInteraction, type ConsentGiven } from './interaction.ts'
+import { type EndpointName, kinds, type UpstreamKind } from './kinds.ts'
+import { createMemoryStorage } from './memory-adapter.ts'
+import { adaptCallback, adaptRequest, adaptTokenReply } from './quirks.ts'
+
+export interface UpstreamOptions {
+  kind: UpstreamKind
+  clientId: string
+  clientSecret: string
+  redirectUris: readonly string[]
+  /** Port of the OpenID provider on 127.0.0.1. Default: any free one. */
+  port?: number
+  /** Sign-in and consent pass without a form. Default false; `control.autoConsent` changes it. */
+  autoConsent?: boolean
+  /**
+   * When a refresh token is issued. Google goes by `access_type` and first consent whatever is said here.
+   * Default: `offline_access` for `oidc` (OpenID Connect Core §11), `never` for `linkedin`; a LinkedIn partner
+   * is `always`.
+   */
+  refreshTokens?: 'offline_access' | 'always' | 'never'
+  /** Single-use refresh tokens: a used one ends the grant at once, without tolerance. Default false. */
+  rotateRefreshTokens?: boolean
+  /** Google: live refresh tokens per account; the oldest dies silently. Default 100. */
+  refreshTokenCap?: number
+}
+
+export interface Upstream {
+  kind: UpstreamKind
+  /** Issuer identifier, as in `iss` of id_tokens. */
+  issuer: string
+  /** Origin of the OpenID provider. */
+  origin: string
+  endpoints: Record<'authorize' | 'token' | 'userinfo' | 'jwks' | 'revoke', string>
+  /** Origin of the API, another one than the provider's. */
+  apiOrigin: string
+  control: Control
+  close(): Promise<void>
+}
+
+let signingKey: Promise<JWK> | undefined
+
+/** One key for the whole process: making an RSA key takes longer than all the rest. */
+function getSigningKey(): Promise<JWK> {
+  signingKey ??= generateKeyPair('RS256', { extractable: true })
+    .then(({ privateKey }) => exportJWK(privateKey))
+    .then(jwk => ({ ...jwk, kid: 'upstream-1', use: 'sig', alg: 'RS256' }))
+  return signingKey
+}
+
+/** The same id_token, signed for a later time: `oidc-provider` knows no clock but the system's. */
+async function dateAhead(idToken: string, seconds: number): Promise<string> {
+  const claims = decodeJwt(idToken)
+  for (const name of ['iat', 'exp', 'auth_time'])
+    if (typeof claims[name] === 'number') claims[name] += seconds
+  const jwk = await getSigningKey()
+  const header = { alg: 'RS256', kid: 'upstream-1' }
+  return new SignJWT(claims).setProtectedHeader(header).sign(await importJWK(jwk))
+}
+
+async function readBody(request: IncomingMessage): Promise<Buffer> {
+  const chunks: Buffer[] = []
+  for await (const chunk of request) chunks.push(chunk as Buffer)
+  return Buffer.concat(chunks)
+}
+
+/** A request with the same head and another body, for a handler that reads the stream itself. */
+function replay(original: IncomingMessage, url: string, body: Buffer): IncomingMessage {
+  const copy = new IncomingMessage(original.socket)
+  Object.assign(copy, { method: original.method, url, httpVersion: original.httpVersion, complete: true })
+  copy.headers = { ...original.headers, 'content-length': String(body.length) }
+  delete copy.headers['transfer-encoding']
+  if (body.length > 0) copy.push(body)
+  copy.push(null)
+  return copy
+}
+
+async function listen(server: Server, port: number): Promise<string> {
+  server.listen(port, '127.0.0.1')
+  await once(server, 'listening')
+  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+}
+
+/**
+ * Starts an upstream provider on loopback: panva's `oidc-provider`, with the quirks of the provider it stands in
+ * for and an API that its access tokens open.
+ */
+export async function startUpstream(options: UpstreamOptions): Promise<Upstream> {
+  const { kind, clientId, clientSecret } = options
+  const facts = kinds[kind]
+  const storage = createMemoryStorage()
+  const state = createControl(storage)
+  const { control } = state
+  control.autoConsent(options.autoConsent ?? false)
+  const consents = new Map<string, ConsentGiven>()
+  const firstConsents = new Set<string>()
+  const refreshTokens = options.refreshTokens ?? (kind === 'oidc' ? 'offline_access' : 'never')
+
+  const server = createServer((request, response) => {
+    answer(request, response).catch(error => crash(error, response))
+  })
+  const apiServer = createServer((request, response) => {
+    answerOnApiOrigin(request, response).catch(error => crash(error, response))
+  })
+  const origin = await listen(server, options.port ?? 0)
+  const apiOrigin = await listen(apiServer, 0)
+  const issuer = origin + facts.issuerPath
+  const { discovery: discoveryPath, ...paths } = facts.paths
+  const endpoints = {
+    authorize: origin + paths.authorize,
+    token: origin + paths.token,
+    userinfo: (kind === 'linkedin' ? apiOrigin : origin) + paths.userinfo,
+    jwks: origin + paths.jwks,
+    revoke: origin + paths.revoke,
+  }
+
+  const policy = interactionPolicy.base()
+  policy.add(new interactionPolicy.Prompt({ name: 'select_account', requestable: true }), 0)
+  // The user is asked each time: the upstream keeps no session of its own.
+  policy.get('login')?.checks.add(
+    new interactionPolicy.Check('always', 'the user is asked each time', ctx => {
+      return ctx.oidc.result?.login === undefined
+    }),
+  )
+
+  const provider = new Provider(issuer, {
+    adapter: storage.adapter,
+    clients: [
+      {
+        client_id: clientId,
+        client_secret: clientSecret,
+        redirect_uris: [...options.redirectUris],
+        grant_types: ['authorization_code', 'refresh_token'],
+        response_types: ['code'],
+        token_endpoint_auth_method: 'client_secret_post',
+      },
+    ],
+    clientAuthMethods: [...facts.clientAuthentication],
+    clockTolerance: 0,
+    conformIdTokenClaims: false,
+    cookies: { keys: [randomBytes(32).toString('hex')] },
+    jwks: { keys: [await getSigningKey()] },
+    scopes: ['openid', ...facts.scopes],
+    claims: {
+      openid: ['sub'],
+      profile: ['name'],
+      email: ['email', 'email_verified'],
+    },
+    extraParams: ['access_type', 'include_granted_scopes'],
+    features: {
+      devInteractions: { enabled: false },
+      rpInitiatedLogout: { enabled: false },
+      revocation: { enabled: true },
+    },
+    interactions: { policy, url: (_, interaction) => `/interaction/${interaction.uid}` },
+    routes: {
+      authorization: paths.authorize,
+      token: paths.token,
+      userinfo: paths.userinfo,
+      jwks: paths.jwks,
+      revocation: paths.revoke,
+    },
+    pkce: { required: () => false },
+    findAccount: (_, sub) => {
+      const account = accounts.find(known => known.sub === sub)
+      if (account === undefined) return undefined
+      // LinkedIn writes the boolean as a string.
+      const verified = kind === 'linkedin' ? 'true' : true
+      return { accountId: sub, claims: () => ({ ...account, email_verified: verified }) }
+    },
+    rotateRefreshToken: options.rotateRefreshTokens ?? false,
+    expiresWithSession: () => false,
+    issueRefreshToken: (_, _client, code) => {
+      if (kind !== 'google')
+        return (
+          refreshTokens === 'always' ||
+          (refreshTokens === 'offline_access' && code.scopes.has('offline_access'))
+        )
+      const consent = consents.get(code.grantId ?? '')
+      if (consent?.parameters.access_type !== 'offline') return false
+      const forced = String(consent.parameters.prompt ?? '')
+        .split(' ')
+        .includes('consent')
+      return forced || firstConsents.has(consent.grantId)
+    },
+    ttl: {
+      AccessToken: () => state.accessTokenSeconds() ?? facts.accessTokenSeconds,
+      AuthorizationCode: 60,
+      Grant: 365 * 86_400,
+      IdToken: 3600,
+      Interaction: 600,
+      RefreshToken: facts.refreshTokenSeconds,
+      Session: 3600,
+    },
+  })
+
+  provider.on('server_error', (_, error) => console.error('test upstream:', error))
+  if (kind === 'google') provider.on('refresh_token.saved', token => dropOldest(token.accountId))
+
+  provider.use(async (ctx, next) => {
+    await next()
+    if (ctx.path === paths.token && typeof ctx.body === 'object' && ctx.body !== null) {
+      const reply = ctx.body as Record<string, unknown>
+      if (typeof reply.id_token === 'string' && state.aheadSeconds() > 0)
+        reply.id_token = await dateAhead(reply.id_token, state.aheadSeconds())
+      for (const name of ['access_token', 'refresh_token', 'id_token'] as const) state.keep(name, reply[name])
+      const grantType = ctx.oidc?.params?.grant_type
+      adaptTokenReply(kind, typeof grantType === 'string' ? grantType : undefined, reply, () => {
+        const { exp } = ctx.oidc.entities.RefreshToken ?? {}
+        return exp === undefined ? undefined : exp - Math.floor(Date.now() / 1000)
+      })
+    }
+    if (ctx.path === '/.well-known/openid-configuration') {
+      Object.assign(ctx.body as object, { userinfo_endpoint: endpoints.userinfo })
+    }
+    const location = ctx.response.get('location') ?? ''
+    if (options.redirectUris.some(uri => location.startsWith(uri))) {
+      const callback = new URL(location)
+      state.keep('code', callback.searchParams.get('code'))
+      adaptCallback(kind, callback)
+      ctx.set('location', callback.href)
+    }
+  })
+  const callback = provider.callback()
+
+  /** Google's cap: the oldest refresh token of an account dies, and nobody is told. */
+  function dropOldest(sub: string): void {
+    const cap = options.refreshTokenCap ?? 100
+    const isTheirs = (model: string, payload: { accountId?: string | undefined }) =>
+      model === 'RefreshToken' && payload.accountId === sub
+    let excess = storage.count(isTheirs) - cap
+    storage.forget((model, payload) => isTheirs(model, payload) && excess-- > 0)
+  }
+
+  function endpointOf(path: string): EndpointName | undefined {
+    if (path === discoveryPath) return 'discovery'
+    return (Object.keys(paths) as (keyof typeof paths)[]).find(name => paths[name] === path)
+  }
+
+  /** Counts the request and carries out what the test ordered; true when that answered it. */
+  function meet(
+    endpoint: EndpointName,
+    request: IncomingMessage,
+    url: URL,
+    form: URLSearchParams | undefined,
+    response: ServerResponse,
+  ): Promise<boolean> {
+    const grantType = form?.get('grant_type')
+    state.record({
+      endpoint,
+      method: request.method ?? '',
+      path: url.pathname,
+      ...(grantType ? { grantType } : {}),
+    })
+    state.keep('state', url.searchParams.get('state'))
+    state.keep('nonce', url.searchParams.get('nonce'))
+    state.keep('code_verifier', form?.get('code_verifier'))
+    return state.interfere(endpoint, response)
+  }
+
+  async function answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const url = new URL(request.url ?? '/', origin)
+    const body = await readBody(request)
+    const isForm = request.headers['content-type']?.startsWith('application/x-www-form-urlencoded')
+    const form = isForm ? new URLSearchParams(body.toString()) : undefined
+    const endpoint = endpointOf(url.pathname)
+    if (endpoint !== undefined && (await meet(endpoint, request, url, form, response))) return
+
+    if (url.pathname.startsWith('/interaction/')) {
+      const denied = kind === 'linkedin' ? 'user_cancelled_authorize' : 'access_denied'
+      await answerInteraction(provider, state, request, response, form, denied, consent => {
+        consents.set(consent.grantId, consent)
+        const grants = storage.count((model, grant) => model === 'Grant' && grant.accountId === consent.sub)
+        if (grants === 1) firstConsents.add(consent.grantId)
+      })
+      return
+    }
+    if (kind === 'google' && endpoint === 'revoke') {
+      await revokeAtGoogle(url.searchParams.get('token') ?? form?.get('token') ?? '', response)
+      return
+    }
+
+    const passing = { url, headers: request.headers, form }
+    const refusal = adaptRequest(kind, endpoint, passing)
+    if (refusal !== undefined) {
+      response.writeHead(refusal.status, { 'content-type': 'application/json' })
+      response.end(JSON.stringify(refusal.body))
+      return
+    }
+    if (endpoint === 'discovery') url.pathname = '/.well-known/openid-configuration'
+    if (endpoint === 'authorize') delete request.headers.cookie
+    const replayed = form === undefined ? body : Buffer.from(form.toString())
+    await callback(replay(request, url.pathname + url.search, replayed), response)
+  }
+
+  /** Google needs no client authentication here, and takes back the user's whole grant. */
+  async function revokeAtGoogle(token: string, response: ServerResponse): Promise<void> {
+    const found = (await provider.RefreshToken.find(token)) ?? (await provider.AccessToken.find(token))
+    if (found) control.revokeGrant(found.accountId)
+    response.writeHead(found ? 200 : 400, { 'content-type': 'application/json' })
+    response.end(JSON.stringify(found ? {} : { error: 'invalid_token' }))
+  }
+
+  async function answerOnApiOrigin(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const url = new URL(request.url ?? '/', apiOrigin)
+    if (apiOrigin + url.pathname === endpoints.userinfo) {
+      await answer(request, response)
+      return
+    }
+    const body = await readBody(request)
+    if (await meet('api', request, url, undefined, response)) return
+    answerApi(kind, request, response, url, body.toString(), await findCaller(request))
+  }
+
+  async function findCaller(request: IncomingMessage): Promise<ApiCaller | undefined> {
+    const value = /^Bearer (\S+)$/i.exec(request.headers.authorization ?? '')?.[1]
+    const token = value === undefined ? undefined : await provider.AccessToken.find(value)
+    const account = accounts.find(({ sub }) => sub === token?.accountId)
+    return token && account ? { account, scopes: [...token.scopes] } : undefined
+  }
+
+  return {
+    kind,
+    issuer,
+    origin,
+    endpoints,
+    apiOrigin,
+    control,
+    async close() {
+      control.heal()
+      await Promise.all(
+        [server, apiServer].map(async each => {
+          each.closeAllConnections()
+          each.close()
+          await once(each, 'close')
+        }),
+      )
+    },
+  }
+}
+
+function crash(error: unknown, response: ServerResponse): void {
+  console.error('test upstream:', error)
+  if (!response.headersSent) response.writeHead(500)
+  response.end()
+}
