@@ -1,0 +1,83 @@
+import { afterEach, describe, expect, it } from 'vitest'
+import { type Example, startExample } from './support/example.ts'
+import { callTool, resultText } from './support/mcp-request.ts'
+import { createRawClient } from './support/raw-client.ts'
+
+let example: Example | undefined
+afterEach(() => example?.close())
+
+/** Signs in as a user would, and calls tools with the token. */
+async function signIn({ mcpUrl }: Example, scope?: string) {
+  const client = await createRawClient(mcpUrl)
+  const tokens = await client.signIn(scope === undefined ? {} : { scope })
+  return {
+    client,
+    tokens,
+    call: async (tool: string, args?: Record<string, unknown>) =>
+      resultText(await callTool(mcpUrl, tool, args, { token: tokens.access_token })),
+  }
+}
+
+describe('the shortest Google tool, as the README shows it', () => {
+  it('reads the events of the user who signed in, with a token that Google gave for calendars', async () => {
+    example = await startExample('google-calendar', {
+      kind: 'google',
+      apiOrigin: 'https://www.googleapis.com',
+    })
+    const { call } = await signIn(example)
+    const { items } = JSON.parse(await call('events', { day: '2026-11-21' }))
+    expect(items[0]).toMatchObject({
+      summary: 'Stand-up of Alice Example',
+      start: { dateTime: '2026-11-21T09:00:00Z' },
+    })
+  })
+})
+
+describe('the LinkedIn example', () => {
+  it('publishes in the name of the member who signed in', async () => {
+    example = await startExample('linkedin-post', { kind: 'linkedin', apiOrigin: 'https://api.linkedin.com' })
+    const { call } = await signIn(example)
+    expect(await call('post', { text: 'A gate with two doors.' })).toMatch(/^Posted as urn:li:share:\S+\.$/)
+  })
+})
+
+describe('the quickstart', () => {
+  it('needs no credentials: public, protected, scoped and provider tools work after one sign-in', async () => {
+    example = await startExample('quickstart')
+    const anonymous = await callTool(example.mcpUrl, 'add', { a: 2, b: 3 })
+    expect(await resultText(anonymous)).toBe('5')
+    expect((await callTool(example.mcpUrl, 'whoami')).status).toBe(401)
+
+    const { call } = await signIn(example, 'mcp notes:write')
+    expect(JSON.parse(await call('whoami'))).toEqual({
+      userId: expect.any(String),
+      scopes: ['mcp', 'notes:write'],
+    })
+    expect(await call('add-note', { text: 'milk' })).toBe('Saved. Your notebook has 1 note.')
+    expect(JSON.parse(await call('my-profile'))).toMatchObject({ name: 'alice', refreshes: 0 })
+  })
+
+  it('goes on after a restart, with the same user and the same connection', async () => {
+    example = await startExample('quickstart')
+    const before = await signIn(example)
+    const user = await before.call('whoami')
+    await example.restart()
+    expect(await before.call('whoami')).toBe(user)
+    const refresh = async (token: string | undefined) =>
+      (await (await before.client.refresh(token ?? '')).json()) as typeof before.tokens
+    const refreshed = await refresh(before.tokens.refresh_token)
+    await example.restart()
+    const again = await refresh(refreshed.refresh_token)
+    const answer = await callTool(example.mcpUrl, 'my-profile', {}, { token: again.access_token })
+    expect(JSON.parse(await resultText(answer))).toMatchObject({ name: 'alice' })
+  })
+
+  it('says where to point which client, and where its data lies', async () => {
+    example = await startExample('quickstart')
+    const { mcpUrl } = example
+    expect(example.output()).toContain(`claude mcp add --transport http quickstart ${mcpUrl}`)
+    expect(example.output()).toContain('mcp-remote')
+    expect(example.output()).toContain('.vscode/mcp.json')
+    expect(example.output()).toMatch(/Data: \S+/)
+  })
+})

@@ -1,0 +1,64 @@
+import { afterAll, beforeAll, expect, it } from 'vitest'
+import { callTool, resultText } from './support/mcp-request.ts'
+import { createRawClient } from './support/raw-client.ts'
+import { startRedis, type TestRedis } from './support/redis.ts'
+import { type Sallyport, startSallyport } from './support/sallyport.ts'
+
+let redis: TestRedis
+let one: Sallyport
+let other: Sallyport
+
+beforeAll(async () => {
+  redis = await startRedis()
+  const shared = {
+    SESSION_REDIS_URL: redis.url,
+    SALLYPORT_SECRET: 'shared-by-the-processes-of-one-deployment',
+  }
+  one = await startSallyport({ environment: shared })
+  // The same deployment on another machine: one public URL, one Redis, one secret.
+  other = await startSallyport({ environment: { ...shared, PUBLIC_URL: one.origin } })
+})
+afterAll(async () => {
+  await one.close()
+  await other.close()
+  await redis.close()
+})
+
+const whoami = (server: Sallyport, token: string | undefined) =>
+  callTool(server.mcpUrl, 'whoami', {}, { token })
+
+it('R139, R157: signed in at one process, known at the other, and out of both within a second', async () => {
+  const client = await createRawClient(one.mcpUrl)
+  const { access_token, refresh_token } = await client.signIn()
+  const here = await resultText(await whoami(one, access_token))
+  expect(await resultText(await whoami(other, access_token))).toBe(here)
+
+  expect((await client.revoke(refresh_token ?? '')).status).toBe(200)
+  expect((await whoami(one, access_token)).status).toBe(401)
+  await expect.poll(async () => (await whoami(other, access_token)).status, { timeout: 1000 }).toBe(401)
+})
+
+it('R92, R165: while Redis hangs clients are told when to come back, and afterwards nobody signs in again', async () => {
+  const client = await createRawClient(one.mcpUrl)
+  const { access_token, refresh_token } = await client.signIn()
+  redis.freeze()
+  const hanging = await client.refresh(refresh_token ?? '')
+  expect(hanging.status).toBe(503)
+  expect(await hanging.json()).toMatchObject({ error: 'temporarily_unavailable' })
+  expect(Number(hanging.headers.get('retry-after'))).toBeGreaterThan(0)
+  expect((await whoami(one, access_token)).status).toBe(200)
+
+  redis.thaw()
+  let refreshed = await client.refresh(refresh_token ?? '')
+  await expect
+    .poll(
+      async () => {
+        if (refreshed.status !== 200) refreshed = await client.refresh(refresh_token ?? '')
+        return refreshed.status
+      },
+      { timeout: 5000 },
+    )
+    .toBe(200)
+  const { access_token: renewed } = (await refreshed.json()) as { access_token: string }
+  expect((await whoami(other, renewed)).status).toBe(200)
+})

@@ -1,0 +1,77 @@
+/**
+ * The server under test, as a process of its own: started, stopped and restarted by `sallyport.ts`, which also
+ * moves its clock. Settings come from the environment, as for any deployer.
+ */
+import { createServer, developmentSignIn, type Provider } from '@sallyport/mcp-server'
+import { google, linkedin, oidc } from '@sallyport/providers'
+import { z } from 'zod'
+import { profileUrl, type SallyportMessage, type UpstreamSettings } from './messages.ts'
+
+let aheadSeconds = 0
+const clock = () => Math.floor(Date.now() / 1000) + aheadSeconds
+
+const settings = JSON.parse(process.env.E2E_UPSTREAM ?? 'null') as UpstreamSettings | null
+if (settings === null) throw new Error('E2E_UPSTREAM is missing')
+
+const { clientId, clientSecret } = settings
+const endpoints = { ...settings.endpoints, apiOrigins: [settings.apiOrigin] }
+const providers = {
+  google: () => google({ clientId, clientSecret, endpoints }),
+  linkedin: () => linkedin({ clientId, clientSecret, endpoints }),
+  oidc: () =>
+    oidc({
+      id: 'upstream',
+      label: 'Test Cloud',
+      issuer: settings.issuer,
+      clientId,
+      clientSecret,
+      scopes: ['profile', 'email'],
+      apiOrigins: [settings.apiOrigin],
+    }),
+}
+const upstream: Provider = providers[settings.kind]()
+
+const server = createServer({
+  name: 'End to end',
+  version: '1.0.0',
+  signIn: settings.signIn === 'upstream' ? upstream : developmentSignIn(),
+  providers: settings.signIn === 'upstream' ? [] : [upstream],
+  scopes: { 'notes:write': 'Add notes to your notebook' },
+  clock,
+  ...(settings.challengeOnConnect === undefined ? {} : { challengeOnConnect: settings.challengeOnConnect }),
+})
+
+server.tool('add', {
+  description: 'Adds two numbers. Public: needs no sign-in.',
+  input: z.object({ a: z.number(), b: z.number() }),
+  run: ({ a, b }) => `${a + b}`,
+})
+
+server.tool('whoami', {
+  description: 'Tells who is signed in.',
+  auth: {},
+  run: (_, { caller }) => JSON.stringify(caller),
+})
+
+server.tool('add-note', {
+  description: 'Adds a note.',
+  input: z.object({ text: z.string() }),
+  auth: { scopes: ['notes:write'] },
+  run: ({ text }) => `noted: ${text}`,
+})
+
+server.tool('my-profile', {
+  description: 'Reads the profile at Test Cloud with the token of the user.',
+  auth: { [upstream.id]: ['profile'] },
+  run: async (_, { fetch }) => (await fetch(profileUrl(settings.apiOrigin))).text(),
+})
+
+process.on('message', (message: SallyportMessage) => {
+  if ('advanceSeconds' in message) aheadSeconds += message.advanceSeconds
+  process.send?.('done')
+})
+// The test has gone: so does the server.
+process.on('disconnect', () => process.exit(0))
+
+await server.start()
+process.send?.('ready')
