@@ -1,0 +1,41 @@
+import { existsSync, globSync, readFileSync } from 'node:fs'
+import { dirname, join, resolve } from 'node:path'
+import { describe, expect, it } from 'vitest'
+import { pullExamples } from '../../scripts/docs.ts'
+
+const root = resolve(import.meta.dirname, '../..')
+const pages = [
+  'README.md',
+  ...globSync('docs/*.md', { cwd: root }),
+  ...globSync('packages/*/*.md', { cwd: root }),
+]
+const read = (path: string) => readFileSync(join(root, path), 'utf8')
+
+describe.each(pages)('%s', page => {
+  it('shows only code that is compiled and tested: every block is the file or region it names', () => {
+    expect(read(page)).toBe(pullExamples(read(page), path => read(path)))
+  })
+
+  it('links to files that exist', () => {
+    const links = [...read(page).matchAll(/\]\((?!https?:|#)([^)#]+)/g)].map(match => match[1]!)
+    const broken = links.filter(link => !existsSync(join(root, dirname(page), link)))
+    expect(broken).toEqual([])
+  })
+
+  it('names only commands of this workspace in shell blocks', () => {
+    const scripts = JSON.parse(read('package.json')).scripts
+    const commands = [...read(page).matchAll(/^```sh\n([\s\S]*?)^```/gm)].flatMap(match =>
+      match[1]!.trim().split('\n'),
+    )
+    const unknown = commands.filter(
+      line => !/^npm (start|test)$/.test(line) || !(line.split(' ')[1]! in scripts),
+    )
+    expect(unknown).toEqual([])
+  })
+})
+
+it('the shortest Google tool is a whole program of at most 12 lines, and the README shows it', () => {
+  const program = read('examples/google-calendar/server.ts')
+  expect(program.trimEnd().split('\n').length).toBeLessThanOrEqual(12)
+  expect(read('README.md')).toContain(program)
+})
