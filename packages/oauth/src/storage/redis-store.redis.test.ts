@@ -348,7 +348,7 @@ describe('redis store', () => {
         const memory = createMemoryStore()
         await withStore(async redis => {
           let at = now
-          let last: ((store: Store) => Promise<unknown>) | undefined
+          let last: { send: (store: Store) => Promise<unknown>; at: number } | undefined
           const both = async (send: (store: Store) => Promise<unknown>) => {
             expect(await send(redis)).toEqual(await send(memory))
           }
@@ -389,9 +389,10 @@ describe('redis store', () => {
                 (await store.listRevocations({ now: at })).sort((a, b) => (a.grantId < b.grantId ? -1 : 1)),
               ],
             }
-            const send = again && last ? last : sends[type]!
+            // A step is sent again within seconds. Minutes later its `now` would lie before what memory has cleaned up.
+            const send = again && last?.at === at ? last.send : sends[type]!
             await both(send)
-            if (['redeem', 'rotate', 'fail', 'revoke'].includes(type)) last = send
+            if (['redeem', 'rotate', 'fail', 'revoke'].includes(type)) last = { send, at }
             for (const each of ['a', 'b']) await both(store => store.findGrant({ id: each, now: at }))
           }
         })
