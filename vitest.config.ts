@@ -17,6 +17,8 @@ const decorators: Plugin = {
   },
 }
 
+const sharedTest = { setupFiles: [new URL('./scripts/property-seed.ts', import.meta.url).pathname] }
+
 const shared = {
   plugins: [decorators],
   resolve: { conditions: ['sallyport-source'] },
@@ -29,6 +31,7 @@ export default defineConfig({
       {
         ...shared,
         test: {
+          ...sharedTest,
           name: 'unit',
           include: [
             'packages/*/src/**/*.test.ts',
@@ -44,6 +47,7 @@ export default defineConfig({
       {
         ...shared,
         test: {
+          ...sharedTest,
           name: 'redis',
           include: ['packages/*/src/**/*.redis.test.ts'],
           testTimeout: 30_000,
@@ -53,6 +57,7 @@ export default defineConfig({
       {
         ...shared,
         test: {
+          ...sharedTest,
           name: 'e2e',
           include: ['test/e2e/**/*.test.ts'],
           testTimeout: 60_000,
