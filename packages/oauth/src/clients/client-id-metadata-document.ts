@@ -10,6 +10,7 @@ import {
   type DocumentFetchOptions,
   isLoopbackHost,
 } from './document-fetch.ts'
+import { createLoadOnce } from './load-once.ts'
 
 /** Clients whose client_id is the URL of their metadata (draft-ietf-oauth-client-id-metadata-document). */
 export interface MetadataDocuments {
@@ -40,8 +41,6 @@ interface CachedDocument {
 
 const maxUrlLength = 1000
 const maxDocuments = 1000
-const maxFetches = 8
-const maxFetchesPerHost = 2
 const minFreshSeconds = 60
 const maxFreshSeconds = 86_400
 /** For a document that does not say how long it may be kept. */
@@ -59,10 +58,8 @@ const urlPattern =
 export function createMetadataDocuments(options: MetadataDocumentOptions): MetadataDocuments {
   const { clock, schemes, allowLoopback = false, fetchDocument = createDocumentFetch(options) } = options
   const cache = new LRUCache<string, CachedDocument>({ max: maxDocuments })
-  /** URL → the one fetch of it that is under way. */
-  const fetches = new Map<string, Promise<ClientMetadata | undefined>>()
 
-  const load = async (url: string): Promise<ClientMetadata | undefined> => {
+  const loadOnce = createLoadOnce(async (url): Promise<ClientMetadata | undefined> => {
     const answer = await fetchDocument(url)
     if (answer.outcome === 'withdrawn') {
       cache.delete(url)
@@ -80,20 +77,7 @@ export function createMetadataDocuments(options: MetadataDocumentOptions): Metad
       cache.set(url, { metadata, freshUntil, staleUntil: freshUntil + staleSeconds })
     }
     return metadata
-  }
-
-  const loadOnce = (url: string): Promise<ClientMetadata | undefined> => {
-    const underWay = fetches.get(url)
-    if (underWay) return underWay
-    const { hostname } = new URL(url)
-    const sameHost = [...fetches.keys()].filter(other => new URL(other).hostname === hostname)
-    if (fetches.size >= maxFetches || sameHost.length >= maxFetchesPerHost) {
-      return Promise.reject(new Error('too many fetches'))
-    }
-    const fetch = load(url).finally(() => fetches.delete(url))
-    fetches.set(url, fetch)
-    return fetch
-  }
+  })
 
   return {
     isDocumentUrl: clientId => isDocumentUrl(clientId, allowLoopback),

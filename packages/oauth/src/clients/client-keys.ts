@@ -10,6 +10,7 @@ import {
   type DocumentFetchOptions,
   isDocumentLocation,
 } from './document-fetch.ts'
+import { createLoadOnce } from './load-once.ts'
 
 /** Where the public keys of a client are: registered with it, or behind a URL of its own. */
 export type ClientKeySource = { jwks: readonly JWK[] } | { jwksUri: string }
@@ -32,8 +33,6 @@ interface CachedKeys {
 }
 
 const maxKeySets = 1000
-const maxFetches = 8
-const maxFetchesPerHost = 2
 /** RSA keys with certificate chains are long; more than this is no key set. */
 const maxBodyBytes = 65_536
 const freshSeconds = 300
@@ -52,9 +51,9 @@ export function createClientKeys(
     fetchDocument = createDocumentFetch({ ...options, maxBodyBytes }),
   } = options
   const cache = new LRUCache<string, CachedKeys>({ max: maxKeySets })
-  const fetches = new Map<string, Promise<readonly JWK[]>>()
 
-  const load = async (url: string): Promise<readonly JWK[]> => {
+  const loadOnce = createLoadOnce(async (url): Promise<readonly JWK[]> => {
+    if (!isDocumentLocation(url, { allowLoopback })) throw new Error('not to be fetched')
     const answer = await fetchDocument(url)
     if (answer.outcome === 'withdrawn') {
       cache.delete(url)
@@ -64,20 +63,7 @@ export function createClientKeys(
     if (!keys) throw new Error('key set is not acceptable')
     cache.set(url, { keys, fetchedAt: clock() })
     return keys
-  }
-  const loadOnce = (url: string): Promise<readonly JWK[]> => {
-    const underWay = fetches.get(url)
-    if (underWay) return underWay
-    if (!isDocumentLocation(url, { allowLoopback })) return Promise.reject(new Error('not to be fetched'))
-    const { hostname } = new URL(url)
-    const sameHost = [...fetches.keys()].filter(other => new URL(other).hostname === hostname)
-    if (fetches.size >= maxFetches || sameHost.length >= maxFetchesPerHost) {
-      return Promise.reject(new Error('too many fetches'))
-    }
-    const fetch = load(url).finally(() => fetches.delete(url))
-    fetches.set(url, fetch)
-    return fetch
-  }
+  })
 
   const keysAt = async (url: string, isUsable: (key: JWK) => boolean): Promise<readonly JWK[]> => {
     const cached = cache.get(url)
