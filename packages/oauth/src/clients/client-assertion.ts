@@ -1,11 +1,16 @@
-import { decodeJwt, decodeProtectedHeader, jwtVerify } from 'jose'
 import { z } from 'zod'
-import { sha256 } from '../protocol/hash.ts'
 import type { Clock, RandomBytes } from '../runtime.ts'
-import { operationId } from '../storage/operation-id.ts'
 import type { SingleUseStore } from '../storage/store.ts'
 import { type AssertionAlgorithm, assertionAlgorithms } from './assertion-algorithms.ts'
 import type { ClientKeyFinder, ClientKeySource } from './client-keys.ts'
+import {
+  audienceClaim,
+  claimAssertion,
+  decodeAssertion,
+  isSignedByOneOf,
+  isTimely,
+  textClaim,
+} from './signed-assertion.ts'
 
 /** How one client proves itself by `private_key_jwt`. */
 export interface AssertionRules {
@@ -54,10 +59,6 @@ export interface ClientAssertions {
   >
 }
 
-/** Longest assertion that is looked at, in characters. The client_id of a registration is in it twice. */
-const maxLength = 16_384
-/** R116: how far two clocks may be apart, in seconds. */
-const skewSeconds = 60
 /** R116: longest life of an assertion, in seconds. */
 const maxLifeSeconds = 600
 
@@ -73,14 +74,12 @@ const headerSchema = z.object({
   kid: z.string().optional(),
   typ: z.string().refine(isAssertionType).optional(),
 })
-const text = z.string().min(1).max(4_096)
 const claimsSchema = z
   .object({
-    iss: text,
-    sub: text,
-    // R117: one audience. A second one is a server that could replay the assertion here, or ours there.
-    aud: z.union([text, z.tuple([text])]),
-    jti: text,
+    iss: textClaim,
+    sub: textClaim,
+    aud: audienceClaim,
+    jti: textClaim,
     exp: z.number(),
     iat: z.number().optional(),
     nbf: z.number().optional(),
@@ -101,21 +100,13 @@ export function createClientAssertions(options: {
   const { issuer, tokenEndpoint, store, keys, clock, random } = options
 
   const parse: ClientAssertions['parse'] = value => {
-    if (value.length > maxLength) return undefined
-    const header = headerSchema.safeParse(attempt(() => decodeProtectedHeader(value)))
-    const claims = claimsSchema.safeParse(attempt(() => decodeJwt(value)))
-    if (!header.success || !claims.success) return undefined
-    const { iss, aud, jti, exp, iat = 0, nbf = 0 } = claims.data
-    const audience = typeof aud === 'string' ? aud : aud[0]
-    const now = clock()
-    const isTimely =
-      exp > now - skewSeconds &&
-      exp <= now + maxLifeSeconds + skewSeconds &&
-      Math.max(iat, nbf) <= now + skewSeconds &&
-      (iat === 0 || exp - iat <= maxLifeSeconds + skewSeconds)
-    if (!isTimely || (audience !== issuer && audience !== tokenEndpoint)) return undefined
-    const { alg, kid } = header.data
-    return { clientId: iss, value, audience, jti, expiresAt: Math.ceil(exp), algorithm: alg, keyId: kid }
+    const decoded = decodeAssertion(value, { header: headerSchema, claims: claimsSchema })
+    if (!decoded) return undefined
+    const { iss, aud, jti, exp, iat, nbf } = decoded.claims
+    if (!isTimely({ exp, iat, nbf }, { now: clock(), maxLifeSeconds })) return undefined
+    if (aud !== issuer && aud !== tokenEndpoint) return undefined
+    const { alg, kid } = decoded.header
+    return { clientId: iss, value, audience: aud, jti, expiresAt: exp, algorithm: alg, keyId: kid }
   }
 
   return {
@@ -125,43 +116,16 @@ export function createClientAssertions(options: {
       const isFor = audience === issuer || rules.acceptTokenEndpointAudience
       if (assertion.clientId !== clientId || !isFor) return undefined
       if (rules.algorithm !== undefined && algorithm !== rules.algorithm) return undefined
-      // R116: keys come from the registration; `jwk`, `jku`, `x5u` and `x5c` of the header are never looked at.
-      for (const key of await keys(rules.keys, assertion)) {
-        const isGenuine = await jwtVerify(assertion.value, key, {
-          algorithms: [algorithm],
-          issuer: clientId,
-          subject: clientId,
-          audience,
-          clockTolerance: skewSeconds,
-          currentDate: new Date(clock() * 1000),
-        }).then(
-          () => true,
-          () => false,
-        )
-        if (!isGenuine) continue
-        return {
-          async claim() {
-            const outcome = await store.claimSingleUse({
-              kind: 'jti',
-              // R118: the decoded claim. One assertion has many spellings in base64url.
-              idHash: sha256(JSON.stringify([clientId, jti])),
-              expiresAt: expiresAt + skewSeconds + 1,
-              operationId: operationId(random),
-              now: clock(),
-            })
-            return outcome === 'claimed'
-          },
-        }
-      }
-      return undefined
+      const isGenuine = await isSignedByOneOf(await keys(rules.keys, assertion), {
+        value: assertion.value,
+        algorithm,
+        issuer: clientId,
+        subject: clientId,
+        audience,
+        now: clock(),
+      })
+      if (!isGenuine) return undefined
+      return { claim: () => claimAssertion({ store, clock, random }, [clientId, jti], expiresAt) }
     },
-  }
-}
-
-function attempt<T>(read: () => T): T | undefined {
-  try {
-    return read()
-  } catch {
-    return undefined
   }
 }
