@@ -9,7 +9,10 @@ import { createConnectLink } from './endpoints/connect.ts'
 import { endpointPaths } from './endpoints/paths.ts'
 import { createEventEmitter } from './events/emitter.ts'
 import { createSuspicionSink } from './events/suspicion.ts'
+import { checkEnterpriseIssuers } from './grants/enterprise-issuers.ts'
+import { createIdentityAssertions } from './grants/identity-assertion.ts'
 import { grantTypes } from './grants/index.ts'
+import { createIssuerKeys } from './grants/issuer-keys.ts'
 import { createRequestHandler, type RequestHandler } from './handle-request.ts'
 import { createSealer } from './keys/sealer.ts'
 import { createSignerKeys } from './keys/signer-keys.ts'
@@ -17,6 +20,7 @@ import { createSigningKeys } from './keys/signing-keys.ts'
 import { createLimits } from './limits/limits.ts'
 import type { ConnectionPlanner } from './login.ts'
 import { type AuthorizationServerOptions, checkOptions, defaultLifetimes } from './options.ts'
+import { jwtBearerGrantType } from './protocol/grant-types.ts'
 import { openidScope } from './protocol/scope.ts'
 import type { Route } from './route.ts'
 import { createRoutes } from './routes.ts'
@@ -112,6 +116,7 @@ export function createAuthorizationServer(options: AuthorizationServerOptions): 
           clock,
           schemes: redirectUriSchemes,
           allowLoopback: options.metadataDocumentsOnLoopback ?? false,
+          identityAssertions: (options.enterpriseIssuers ?? []).length > 0,
         })
       : undefined,
     dynamicRegistration,
@@ -127,8 +132,31 @@ export function createAuthorizationServer(options: AuthorizationServerOptions): 
     clock,
     random,
   })
+  const { enterpriseIssuers = [] } = options
+  const trusted = checkEnterpriseIssuers(enterpriseIssuers, {
+    issuer,
+    scopes: Object.keys(scopes),
+    clients: options.clients ?? [],
+  })
+  // R10: off means off.
+  const identityAssertions =
+    trusted.size > 0
+      ? createIdentityAssertions({
+          issuer,
+          trusted,
+          store,
+          keys: createIssuerKeys({ clock, allowLoopback }),
+          clock,
+          random,
+        })
+      : undefined
   // R5, R113: no client can have it unless the deployer gave it to one.
   const hasMachines = options.clients?.some(client => client.grantTypes?.includes('client_credentials'))
+
+  const isOffered: Readonly<Record<string, boolean | undefined>> = {
+    client_credentials: hasMachines ?? false,
+    [jwtBearerGrantType]: identityAssertions !== undefined,
+  }
 
   const context: Context = {
     issuer,
@@ -140,7 +168,7 @@ export function createAuthorizationServer(options: AuthorizationServerOptions): 
     lifetimes,
     scopeLifetimes: options.scopeLifetimes ?? {},
     maxPendingAuthorizations: options.maxPendingAuthorizations ?? 10_000,
-    grantTypes: grantTypes.filter(name => name !== 'client_credentials' || hasMachines),
+    grantTypes: grantTypes.filter(name => isOffered[name] ?? true),
     openid,
     dynamicRegistration,
     clientIdMetadataDocuments,
@@ -150,6 +178,7 @@ export function createAuthorizationServer(options: AuthorizationServerOptions): 
     sealer,
     clients,
     assertions,
+    identityAssertions,
     resourceServers: options.resourceServers?.length
       ? createResourceServers(options.resourceServers, resources)
       : undefined,

@@ -2,6 +2,7 @@ import type { ClientResolver } from './clients/client.ts'
 import type { ClientAssertions } from './clients/client-assertion.ts'
 import type { ResourceServers } from './clients/resource-servers.ts'
 import type { EventSink } from './events.ts'
+import type { IdentityAssertions } from './grants/identity-assertion.ts'
 import type { Sealer } from './keys/sealer.ts'
 import type { SecretRing } from './keys/secret-ring.ts'
 import type { SigningKeys } from './keys/signing-keys.ts'
@@ -39,6 +40,8 @@ export interface Context {
   readonly sealer: Sealer
   readonly clients: ClientResolver
   readonly assertions: ClientAssertions
+  /** Undefined when no issuer is trusted, and with it the grant that takes them. */
+  readonly identityAssertions: IdentityAssertions | undefined
   /** Undefined when there are none, and with it introspection. */
   readonly resourceServers: ResourceServers | undefined
   readonly signingKeys: SigningKeys

@@ -14,6 +14,25 @@ export type SuspicionKind =
   | 'code_replayed'
 
 /**
+ * Why an assertion about a user (ID-JAG) was not taken, for the operator; the client hears the same of all.
+ * - `issuer`: it is from none that is trusted; of what an untrusted one says, nothing is told;
+ * - `client`, `resource`, `tenant`, `audience`: it is for another one;
+ * - `constraint`: it may be used in one way only (`cnf`, `authorization_details`) that is not supported.
+ */
+export type AssertionProblem =
+  | 'malformed'
+  | 'issuer'
+  | 'algorithm'
+  | 'audience'
+  | 'client'
+  | 'time'
+  | 'tenant'
+  | 'constraint'
+  | 'signature'
+  | 'resource'
+  | 'replayed'
+
+/**
  * Everything worth telling about, as one closed union. Audit log, metrics and alerts are sinks of this list.
  * An event carries ids and hashes; it has no field that a token, code or secret could be put in.
  */
@@ -24,11 +43,15 @@ export type SallyportEvent =
   /** Every session of the tenant is being ended; `family_revoked` follows for each. */
   | { type: 'tenant_revoked'; by: 'administrator' }
   | { type: 'consent_shown' | 'consent_granted' | 'consent_denied'; clientIdHash: string }
+  /** `loginId`: the provider's; of a sign-in by assertion the issuer, or `id-jag` when it is none that is trusted. */
   | { type: 'sign_in_succeeded'; loginId: string; userId: string }
   | {
       type: 'sign_in_failed'
       loginId: string
       reason: 'denied' | 'disabled' | 'failed' | 'unavailable' | 'wrong_browser' | 'wrong_user' | 'too_old'
+      /** Of a sign-in by assertion: what was wrong with it, and who brought it. */
+      errorClass?: AssertionProblem
+      clientIdHash?: string
     }
   | { type: 'code_issued' | 'code_replayed'; grantId: string; userId: string; clientIdHash: string }
   | {

@@ -13,6 +13,7 @@ export { createJsonLinesSink } from './events/json-lines-sink.ts'
 export type { SuspicionThresholds } from './events/suspicion.ts'
 export { createSuspicionSink } from './events/suspicion.ts'
 export type {
+  AssertionProblem,
   EventSink,
   EventStamp,
   RecordedEvent,
@@ -20,6 +21,7 @@ export type {
   SallyportEvent,
   SuspicionKind,
 } from './events.ts'
+export type { EnterpriseIssuer } from './grants/enterprise-issuers.ts'
 export type { Pkcs8SignerOptions } from './keys/pkcs8-signer.ts'
 export { createPkcs8Signer } from './keys/pkcs8-signer.ts'
 export type { RekeyCount, RekeyOptions, RekeyResult } from './keys/rekey.ts'

@@ -3,10 +3,12 @@ import type { ConfiguredResourceServer } from './clients/resource-servers.ts'
 import { assertDevelopmentSignInAllowed, isDevelopmentSignIn } from './development-sign-in.ts'
 import { ConfigurationError } from './errors.ts'
 import type { RecordedEventSink } from './events.ts'
+import type { EnterpriseIssuer } from './grants/enterprise-issuers.ts'
 import type { SecretRing } from './keys/secret-ring.ts'
 import type { Signer } from './keys/signer.ts'
 import type { SigningKeyRotation } from './keys/signing-key-rotation.ts'
 import type { ConnectionPlanner, Login } from './login.ts'
+import { jwtBearerGrantType } from './protocol/grant-types.ts'
 import type { TokenLifetimes } from './protocol/lifetimes.ts'
 import type { Clock, RandomBytes } from './runtime.ts'
 import type { Store } from './storage/store.ts'
@@ -57,6 +59,11 @@ export interface AuthorizationServerOptions {
   openid?: boolean
   /** Pre-registered clients. Default: none. */
   clients?: readonly ConfiguredClient[]
+  /**
+   * Identity providers whose users get tokens by assertion: enterprise-managed authorization. Default: none, and no
+   * such grant.
+   */
+  enterpriseIssuers?: readonly EnterpriseIssuer[]
   /** Resource servers that may introspect tokens (RFC 7662). Default: none, and no introspection endpoint. */
   resourceServers?: readonly ConfiguredResourceServer[]
   /** Dynamic client registration (RFC 7591). Default true. */
@@ -166,6 +173,12 @@ export function checkOptions(options: AuthorizationServerOptions): void {
     )
   }
 
+  const stranded = options.clients?.find(client => client.grantTypes?.includes(jwtBearerGrantType))
+  if (stranded && !options.enterpriseIssuers?.length) {
+    throw new ConfigurationError(
+      `The client ${JSON.stringify(stranded.clientId)} of the option clients has the grant ${jwtBearerGrantType}, and nobody makes assertions for it: name an issuer in the option enterpriseIssuers.`,
+    )
+  }
   checkLifetimes(options)
   const { maxPendingAuthorizations: limit } = options
   if (limit !== undefined && !(Number.isInteger(limit) && limit > 0)) {

@@ -7,6 +7,7 @@ import { invalidClient, type PresentedCredentials, presentedCredentials } from '
 
 /** A client that has shown who it is. */
 export interface ClientAuthentication {
+  /** Its `tokenEndpointAuthMethod` is the one it used. */
   client: Client
   /**
    * Uses up what it was shown with, if that works once only: a client assertion. Called when everything that can
@@ -69,7 +70,8 @@ export async function authenticateClient(
   if (!client || !proof) throw await refusal()
   await limits.countClient(client.clientId)
   return {
-    client,
+    // A client that may come without a key, too, is as good as the way it came.
+    client: { ...client, tokenEndpointAuthMethod: 'private_key_jwt' },
     async consume() {
       if (!(await proof.claim())) throw await refusal('assertion was used before')
     },

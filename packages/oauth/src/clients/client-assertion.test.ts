@@ -362,7 +362,7 @@ describe('R34: metadata documents with keys', () => {
       dynamicRegistration: true,
       schemes: [],
     })
-  const attempt = (metadata: Partial<ClientMetadata>, body: Record<string, string>) => {
+  const authenticate = (metadata: Partial<ClientMetadata>, body: Record<string, string>) => {
     const assertions = createClientAssertions({
       issuer,
       tokenEndpoint,
@@ -383,11 +383,13 @@ describe('R34: metadata documents with keys', () => {
       emit,
     })
     const context = { clients: resolver(metadata), assertions, limits, emit }
-    return authenticateClient(context, request, single(new URLSearchParams(body))).then(
+    return authenticateClient(context, request, single(new URLSearchParams(body)))
+  }
+  const attempt = (...request: Parameters<typeof authenticate>) =>
+    authenticate(...request).then(
       ({ client }) => client.clientId,
       (error: unknown) => (error instanceof OAuthError ? error.code : error),
     )
-  }
   const proof = (key = jwtKey) => ({
     client_assertion_type: assertionType,
     client_assertion: signAssertion({ clientId: url, key, audience: issuer, now }),
@@ -407,6 +409,14 @@ describe('R34: metadata documents with keys', () => {
     expect(await attempt(both, { client_id: url })).toBe(url)
     expect(await attempt(both, { ...proof(strangerKey), client_id: url })).toBe('invalid_client')
     expect(await attempt({ ...both, jwks: undefined }, proof())).toBe('invalid_client')
+  })
+
+  it('R127: of a client that may come either way, what follows knows which way it came', async () => {
+    const both = { token_endpoint_auth_method: 'none' } as const
+    const methodOf = async (body: Record<string, string>) =>
+      (await authenticate(both, body)).client.tokenEndpointAuthMethod
+    expect(await methodOf(proof())).toBe('private_key_jwt')
+    expect(await methodOf({ client_id: url })).toBe('none')
   })
 })
 

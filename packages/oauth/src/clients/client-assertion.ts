@@ -102,8 +102,8 @@ export function createClientAssertions(options: {
   const parse: ClientAssertions['parse'] = value => {
     const decoded = decodeAssertion(value, { header: headerSchema, claims: claimsSchema })
     if (!decoded) return undefined
-    const { iss, aud, jti, exp, iat, nbf } = decoded.claims
-    if (!isTimely({ exp, iat, nbf }, { now: clock(), maxLifeSeconds })) return undefined
+    const { iss, aud, jti, exp } = decoded.claims
+    if (!isTimely(decoded.claims, { now: clock(), maxLifeSeconds })) return undefined
     if (aud !== issuer && aud !== tokenEndpoint) return undefined
     const { alg, kid } = decoded.header
     return { clientId: iss, value, audience: aud, jti, expiresAt: exp, algorithm: alg, keyId: kid }

@@ -265,6 +265,19 @@ describe('private_key_jwt in a document', () => {
     serve({ ...valid, ...preferring, token_endpoint_auth_methods_supported: ['none', 'private_key_jwt'] })
     expect(await documents.findMetadata(url)).toMatchObject({ token_endpoint_auth_method: 'none', jwks_uri })
   })
+
+  it.each([
+    ['with a key, where the server takes assertions', true, preferring, true],
+    ['with a key, where it does not', false, preferring, false],
+    ['without a key', true, {}, false],
+  ])('R127: a document may ask for jwt-bearer %s', async (_, identityAssertions, change, expected) => {
+    const { documents, serve } = setUp({ identityAssertions })
+    const grant = 'urn:ietf:params:oauth:grant-type:jwt-bearer'
+    serve({ ...valid, ...change, grant_types: ['authorization_code', grant] })
+    expect((await documents.findMetadata(url))?.grant_types).toEqual(
+      expected ? ['authorization_code', grant] : ['authorization_code'],
+    )
+  })
 })
 
 describe('how long a document is kept', () => {

@@ -28,6 +28,8 @@ export interface MetadataDocumentOptions extends DocumentFetchOptions {
   clock: Clock
   /** Private-use redirect URI schemes without a dot, besides the built-in ones. */
   schemes: readonly string[]
+  /** Whether the server takes identity assertions. Default false. */
+  identityAssertions?: boolean
   /** Replaces the guarded fetch. */
   fetchDocument?: DocumentFetch
 }
@@ -56,7 +58,7 @@ const urlPattern =
 
 /** Reads client ID metadata documents and keeps them for as long as they allow (R27–R35). */
 export function createMetadataDocuments(options: MetadataDocumentOptions): MetadataDocuments {
-  const { clock, schemes, allowLoopback = false, fetchDocument = createDocumentFetch(options) } = options
+  const { clock, allowLoopback = false, fetchDocument = createDocumentFetch(options) } = options
   const cache = new LRUCache<string, CachedDocument>({ max: maxDocuments })
 
   const loadOnce = createLoadOnce(async (url): Promise<ClientMetadata | undefined> => {
@@ -68,7 +70,7 @@ export function createMetadataDocuments(options: MetadataDocumentOptions): Metad
     const document = parseJsonObject(answer.body)
     // R28: byte for byte. Another document, or none, is no answer of this client: the same as a host that is down.
     if (document?.client_id !== url) throw new Error('document is not that of the client')
-    const metadata = acceptableMetadata(document, schemes)
+    const metadata = acceptableMetadata(document, options)
     const freshSeconds = freshFor(answer)
     // R33: what is not acceptable or not to be stored is not kept, and neither is what was there before.
     if (!metadata || freshSeconds === 0) cache.delete(url)
@@ -117,7 +119,7 @@ function isDocumentUrl(clientId: string, allowLoopback: boolean): boolean {
 /** Undefined when the document breaks a rule of R16, R17, R18, R28 or R34. */
 function acceptableMetadata(
   document: Readonly<Record<string, unknown>>,
-  schemes: readonly string[],
+  options: Pick<MetadataDocumentOptions, 'schemes' | 'identityAssertions'>,
 ): ClientMetadata | undefined {
   const hasName = typeof document.client_name === 'string' && document.client_name.trim() !== ''
   const hasSecret = Object.keys(document).some(member => member.startsWith('client_secret'))
@@ -126,7 +128,7 @@ function acceptableMetadata(
   const { application_type: _applicationType, ...members } = document
   const parse = (method: 'none' | 'private_key_jwt'): ClientMetadata | undefined => {
     try {
-      return parseClientMetadata({ ...members, token_endpoint_auth_method: method }, { schemes })
+      return parseClientMetadata({ ...members, token_endpoint_auth_method: method }, options)
     } catch (error) {
       if (error instanceof OAuthError) return undefined
       throw error

@@ -10,7 +10,7 @@ import {
   type DocumentFetchOptions,
   isDocumentLocation,
 } from './document-fetch.ts'
-import { createLoadOnce } from './load-once.ts'
+import { createLoadOnce, type LoadCaps } from './load-once.ts'
 
 /** Where the public keys of a client are: registered with it, or behind a URL of its own. */
 export type ClientKeySource = { jwks: readonly JWK[] } | { jwksUri: string }
@@ -43,7 +43,12 @@ const cooldownSeconds = 30
 
 /** Makes the finder of client keys; sets behind URLs go through the fetch guard (R31) and are kept for five minutes. */
 export function createClientKeys(
-  options: DocumentFetchOptions & { clock: Clock; fetchDocument?: DocumentFetch },
+  options: DocumentFetchOptions & {
+    clock: Clock
+    fetchDocument?: DocumentFetch
+    /** How many sets may be fetched at once. Default: eight, two of them at one host. */
+    caps?: LoadCaps
+  },
 ): ClientKeyFinder {
   const {
     clock,
@@ -63,7 +68,7 @@ export function createClientKeys(
     if (!keys) throw new Error('key set is not acceptable')
     cache.set(url, { keys, fetchedAt: clock() })
     return keys
-  })
+  }, options.caps)
 
   const keysAt = async (url: string, isUsable: (key: JWK) => boolean): Promise<readonly JWK[]> => {
     const cached = cache.get(url)

@@ -1,6 +1,7 @@
 import type { JWK } from 'jose'
 import { z } from 'zod'
 import { OAuthError } from '../errors.ts'
+import { jwtBearerGrantType } from '../protocol/grant-types.ts'
 import { isLoopbackRedirectUri, redirectUriProblem } from '../protocol/redirect-uri.ts'
 import { type AssertionAlgorithm, assertionAlgorithms } from './assertion-algorithms.ts'
 import { isDocumentLocation } from './document-fetch.ts'
@@ -32,6 +33,9 @@ export interface ClientMetadata {
 /** All a client can be registered for. One that names none gets both: users of a client that never heard of refresh
  * should not have to sign in again either. */
 export const registrableGrantTypes: readonly string[] = ['authorization_code', 'refresh_token']
+
+/** What else it can be registered for, when it has keys and the server takes such assertions (R127). */
+const keyHolderGrantTypes: readonly string[] = [jwtBearerGrantType]
 
 const maxTextLength = 200
 const maxUriLength = 2000
@@ -141,11 +145,12 @@ const metadataSchema = z.object({
  *
  * @param document the JSON object as it came; members that are null or empty count as absent, as real clients send them
  * @param options.schemes private-use redirect URI schemes without a dot, besides the built-in ones
+ * @param options.identityAssertions whether the server takes them. Default false
  * @throws {OAuthError} `invalid_redirect_uri`, `invalid_client_metadata` with a sentence for the client's developer
  */
 export function parseClientMetadata(
   document: Readonly<Record<string, unknown>>,
-  { schemes }: { schemes: readonly string[] },
+  { schemes, identityAssertions = false }: { schemes: readonly string[]; identityAssertions?: boolean },
 ): ClientMetadata {
   const members = Object.entries(document).filter(([, value]) => value !== null && value !== '')
   for (const [name, value] of members) {
@@ -178,7 +183,12 @@ export function parseClientMetadata(
     client_uri: parsed.client_uri,
     policy_uri: parsed.policy_uri,
     tos_uri: parsed.tos_uri,
-    grant_types: registeredGrantTypes(parsed.grant_types),
+    grant_types: registeredGrantTypes(
+      parsed.grant_types,
+      identityAssertions && parsed.token_endpoint_auth_method === 'private_key_jwt'
+        ? [...registrableGrantTypes, ...keyHolderGrantTypes]
+        : registrableGrantTypes,
+    ),
     response_types: registeredResponseTypes(parsed.response_types),
     token_endpoint_auth_method: parsed.token_endpoint_auth_method,
     application_type: parsed.application_type,
@@ -233,12 +243,12 @@ function parseWith<Value>(schema: z.ZodType<Value>, value: unknown): Value {
  * What we do not offer is left out, and the client sees so in the answer (RFC 7591 §3.2.1): clients list the grants
  * they know, such as the device grant. Without authorization codes, nothing would be left (R19).
  */
-function registeredGrantTypes(requested: readonly string[] = []): string[] {
+function registeredGrantTypes(requested: readonly string[] = [], possible: readonly string[]): string[] {
   if (requested.length === 0) return [...registrableGrantTypes]
   if (!requested.includes('authorization_code')) {
     throw invalidMetadata('The member grant_types must include authorization_code.')
   }
-  return registrableGrantTypes.filter(grantType => requested.includes(grantType))
+  return possible.filter(grantType => requested.includes(grantType))
 }
 
 function registeredResponseTypes(requested: readonly string[] = []): string[] {

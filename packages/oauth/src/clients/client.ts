@@ -45,7 +45,7 @@ export interface Client {
 export interface ConfiguredClient {
   clientId: string
   clientName?: string
-  /** Required unless the client has no grant but `client_credentials`. */
+  /** Required for `authorization_code`. */
   redirectUris?: readonly string[]
   /** Where a browser may go after a sign-out the client asked for. Default: none. */
   postLogoutRedirectUris?: readonly string[]
@@ -66,7 +66,9 @@ export interface ConfiguredClient {
   tokenEndpointAuthMethod?: ClientAuthenticationMethod
   /**
    * Default `authorization_code` and `refresh_token`. With `client_credentials` the client gets tokens for itself,
-   * without a user: it must be confidential, and `scopes` say what it may have.
+   * without a user: it must be confidential, and `scopes` say what it may have. With
+   * `urn:ietf:params:oauth:grant-type:jwt-bearer` it may bring assertions of the option `enterpriseIssuers`: it must be
+   * confidential.
    */
   grantTypes?: readonly string[]
   scopes?: readonly string[]

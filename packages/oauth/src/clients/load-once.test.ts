@@ -42,6 +42,15 @@ describe('createLoadOnce', () => {
     expect(await Promise.all([...slow, ...others, next])).toHaveLength(9)
   })
 
+  it('R129: URLs that no stranger named need no caps, and still share one load each', async () => {
+    let loads = 0
+    const caps = { all: Number.POSITIVE_INFINITY, perHost: Number.POSITIVE_INFINITY }
+    const loadOnce = createLoadOnce(async url => [url, ++loads], caps)
+    const urls = Array.from({ length: 50 }, (_, index) => `https://one.example/${index % 25}`)
+    await Promise.all(urls.map(loadOnce))
+    expect(loads).toBe(25)
+  })
+
   it('a load that failed is not what the next one gets', async () => {
     const { loadOnce, end } = setUp()
     const failing = loadOnce(hosts[0]!)

@@ -1,6 +1,7 @@
 import { LRUCache } from 'lru-cache'
 import { ConfigurationError } from '../errors.ts'
 import type { SecretRing } from '../keys/secret-ring.ts'
+import { jwtBearerGrantType } from '../protocol/grant-types.ts'
 import { sha256 } from '../protocol/hash.ts'
 import { isPrivateUseScheme, redirectUriProblem } from '../protocol/redirect-uri.ts'
 import { parseScope } from '../protocol/scope.ts'
@@ -149,13 +150,16 @@ function checkedClient(client: ConfiguredClient, schemes: readonly string[]): Cl
   if (method === 'private_key_jwt' ? !hasKeys : hasKeys) {
     throw invalidClient(client, 'needs jwks or jwksUri for private_key_jwt, and for nothing else')
   }
-  const possible = [...registrableGrantTypes, 'client_credentials']
+  const possible = [...registrableGrantTypes, 'client_credentials', jwtBearerGrantType]
   if (!grantTypes.every(name => possible.includes(name))) {
     throw invalidClient(client, `can have the grantTypes ${possible.join(', ')} only`)
   }
+  // R113, R127: whoever knows a public client's id could be it.
+  const confidential = grantTypes.find(name => !registrableGrantTypes.includes(name))
+  if (confidential !== undefined && method === 'none') {
+    throw invalidClient(client, `needs a secret or keys for ${confidential}`)
+  }
   if (grantTypes.includes('client_credentials')) {
-    // R113: whoever knows a public client's id could be it.
-    if (method === 'none') throw invalidClient(client, 'needs a secret or keys for client_credentials')
     // R114: what it may have is said here, and nowhere else.
     if (!scopes) throw invalidClient(client, 'needs scopes for client_credentials: list what it may have')
   }

@@ -35,10 +35,10 @@ export function decodeAssertion<Header, Claims>(
 /**
  * Whether it can be used now: not ended, not from the future, and not longer than it may be. Times in seconds.
  *
- * @param times.iat undefined: it does not say
+ * @param claims.iat undefined: it does not say
  */
 export function isTimely(
-  { exp, iat, nbf }: { exp: number; iat: number | undefined; nbf: number | undefined },
+  { exp, iat, nbf }: { exp: number; iat?: number | undefined; nbf?: number | undefined },
   { now, maxLifeSeconds }: { now: number; maxLifeSeconds: number },
 ): boolean {
   return (

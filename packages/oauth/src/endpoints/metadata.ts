@@ -2,6 +2,7 @@ import { assertionAlgorithms } from '../clients/assertion-algorithms.ts'
 import type { Context, Endpoint } from '../context.ts'
 import type { Login } from '../login.ts'
 import type { SigningAlgorithm } from '../options.ts'
+import { idJagProfile, jwtBearerGrantType } from '../protocol/grant-types.ts'
 import { introspectionAuthenticationMethods } from './introspect.ts'
 import { endpointPaths } from './paths.ts'
 import { json } from './respond.ts'
@@ -70,6 +71,10 @@ export function authorizationServerMetadata(
     response_types_supported: ['code'],
     response_modes_supported: ['query'],
     grant_types_supported: grantTypes,
+    // R10: that there are issuers, and never which.
+    ...(grantTypes.includes(jwtBearerGrantType) && {
+      authorization_grant_profiles_supported: [idJagProfile],
+    }),
     token_endpoint_auth_methods_supported: authenticationMethods,
     // R9
     token_endpoint_auth_signing_alg_values_supported: assertionAlgorithms,

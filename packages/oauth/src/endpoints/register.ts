@@ -16,7 +16,10 @@ export const register: Endpoint = async (context, request) => {
   // R13
   if (!context.dynamicRegistration) return new Response(null, { status: 404 })
   const document = await readJsonObject(request, maxBodyBytes)
-  const metadata = parseClientMetadata(document, { schemes: context.redirectUriSchemes })
+  const metadata = parseClientMetadata(document, {
+    schemes: context.redirectUriSchemes,
+    identityAssertions: context.identityAssertions !== undefined,
+  })
   const { clientId, issuedAt } = packClientId(context, metadata)
   context.emit({ type: 'client_registered', clientIdHash: sha256(clientId) })
   // R19: defaults are returned as registered, and a client that uses none gets no secret.

@@ -1,13 +1,9 @@
 import type { Context } from '../context.ts'
 import { type Login, LoginError, type LoginResult } from '../login.ts'
-import { randomText } from '../pages/cookies.ts'
 import { PageRefusal } from '../pages/refusal.ts'
-import { sha256 } from '../protocol/hash.ts'
+import { findUser } from '../storage/find-user.ts'
 import { StaleAuthentication } from './stale-authentication.ts'
 import type { Leg, Transaction } from './transaction.ts'
-
-/** Seconds after which a user who never came back is forgotten: 400 days, renewed with each sign-in. */
-const userSeconds = 400 * 86_400
 
 /**
  * The user behind a login: the same (issuer, subject) is the same user for ever, and nothing else makes two logins
@@ -34,12 +30,7 @@ export async function signInUser(
   const now = context.clock()
   const authTime = authTimeOf(login, result, now)
   assertRecent(authTime, trip)
-  const id = await store.findOrPutUser({
-    identityHash: sha256(JSON.stringify([issuer, subject])),
-    userId: randomText(random),
-    expiresAt: now + userSeconds,
-    now,
-  })
+  const id = await findUser({ store, random }, [issuer, subject], now)
   if (goal.kind === 'connect' && id !== goal.connect.userId) throw new PageRefusal('wrong_user')
   // R109: a user who may not refresh must not get around that by signing in.
   if (await store.isUserDisabled({ userId: id, now })) throw new LoginError('disabled')

@@ -12,6 +12,7 @@ import {
   ringSecret,
 } from '../authorization-server.fixture.ts'
 import { assertionType, signAssertion } from '../clients/client-assertion.fixture.ts'
+import { idp, jwtBearerGrant, signIdJag } from '../grants/identity-assertion.fixture.ts'
 import { createSealer } from '../keys/sealer.ts'
 import { createSecretRing } from '../keys/secret-ring.ts'
 import { createSigningKeys } from '../keys/signing-keys.ts'
@@ -25,13 +26,18 @@ const clients = [
     clientId: 'jwt',
     redirectUris: [redirectUri],
     jwks: { keys: [jwtKey.publicJwk] },
-    grantTypes: ['authorization_code', 'refresh_token', 'client_credentials'],
+    grantTypes: ['authorization_code', 'refresh_token', 'client_credentials', jwtBearerGrant],
     scopes: ['notes:read', 'notes:write'],
   },
   { clientId: 'public', redirectUris: [redirectUri] },
 ]
 const setUp = () =>
-  createFixture({ clients, resourceServers: [{ id: 'api', secret, resources: [resource] }] })
+  createFixture({
+    clients,
+    // The key of the issuer is that of the client: only what the JWT is for tells them apart.
+    enterpriseIssuers: [{ issuer: idp, jwks: { keys: [jwtKey.publicJwk] } }],
+    resourceServers: [{ id: 'api', secret, resources: [resource] }],
+  })
 
 /** A JWT of another type, signed by the key that signs access tokens, for the client's own id. */
 const signedByUs = async (fixture: Fixture, typ: string) => {
@@ -69,7 +75,12 @@ const kinds: Record<string, (fixture: Fixture) => Promise<string>> = {
   'client assertion for the resource': async fixture =>
     signAssertion({ clientId: 'jwt', key: jwtKey, audience: resource, now: fixture.time.now }),
   'ID token': fixture => signedByUs(fixture, 'JWT'),
-  'ID-JAG': fixture => signedByUs(fixture, 'oauth-id-jag+jwt'),
+  'ID-JAG': async fixture => signIdJag({ clientId: 'jwt', key: jwtKey, now: fixture.time.now }),
+  'ID-JAG by this server': fixture => signedByUs(fixture, 'oauth-id-jag+jwt'),
+  'ID token of the issuer': async fixture =>
+    signIdJag({ clientId: 'jwt', key: jwtKey, now: fixture.time.now, header: { typ: 'JWT' } }),
+  'access token of the issuer': async fixture =>
+    signIdJag({ clientId: 'jwt', key: jwtKey, now: fixture.time.now, header: { typ: 'at+jwt' } }),
   'DPoP proof': fixture => signedByUs(fixture, 'dpop+jwt'),
 }
 
@@ -105,6 +116,16 @@ const slots: readonly Slot[] = [
       })
       const answer = await outcome(response)
       if (answer !== '200') expect(answer).toBe('401 invalid_client')
+      return answer === '200'
+    },
+  },
+  {
+    name: 'identity assertion',
+    takes: ['ID-JAG'],
+    present: async (fixture, assertion) => {
+      const body = { grant_type: jwtBearerGrant, assertion, ...jwtClient.body }
+      const answer = await outcome(await fixture.post('/oauth/token', body))
+      if (answer !== '200') expect(answer).toBe('400 invalid_grant')
       return answer === '200'
     },
   },

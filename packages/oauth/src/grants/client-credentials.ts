@@ -7,8 +7,7 @@ import { findResource } from '../protocol/resource-indicator.ts'
 import { openidScope, parseScope } from '../protocol/scope.ts'
 import { clientSubject } from '../protocol/subject.ts'
 import { operationId } from '../storage/operation-id.ts'
-import type { Grant } from '../storage/records.ts'
-import { mintAuthorizationCode, newGrantId } from '../tokens/token-value.ts'
+import { familyWithoutCode } from './family-without-code.ts'
 import { lifetimesOf, tokenResponse } from './grant-rules.ts'
 import type { GrantHandler } from './grant-type.ts'
 
@@ -36,29 +35,9 @@ export const clientCredentials: GrantHandler = async (context, client, parameter
   )
 
   const now = clock()
-  const id = newGrantId(random)
-  const family: Grant = {
-    version: 1,
-    id,
-    userId: clientSubject(client.clientId),
-    clientId: client.clientId,
-    ...(client.clientName !== undefined && { clientName: client.clientName }),
-    // There was no redirect, no challenge and no code: the hash is that of a code nobody has seen, spent at birth.
-    redirectUri: 'none',
-    resource,
-    scopes,
-    amr: [],
-    createdAt: now,
-    endsAt: 0,
-    accessEndsAt: 0,
-    code: {
-      hash: mintAuthorizationCode(random, id).hash,
-      challenge: 'none',
-      expiresAt: now,
-      failures: 0,
-      redeemedAt: now,
-    },
-  }
+  const granted = { userId: clientSubject(client.clientId), resource, scopes, amr: [] }
+  const family = familyWithoutCode(random, client, granted, now)
+  const { id } = family
   const { accessTokenSeconds } = lifetimesOf(context, client, scopes)
   const access = await tokens.issueAccessToken({ grant: family, scopes, lifeSeconds: accessTokenSeconds })
   await consumeAuthentication()
