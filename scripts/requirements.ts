@@ -334,16 +334,6 @@ export const areas: readonly RequirementArea[] = [
 
 /** Why a requirement has no test. A requirement that has both is an error: the list must not go stale. */
 export const untested: Readonly<Record<number, string>> = {
-  120: 'not built yet: later (enterprise-managed authorization)',
-  121: 'not built yet: later (enterprise-managed authorization)',
-  122: 'not built yet: later (enterprise-managed authorization)',
-  123: 'not built yet: later (enterprise-managed authorization)',
-  124: 'not built yet: later (enterprise-managed authorization)',
-  125: 'not built yet: later (enterprise-managed authorization)',
-  126: 'not built yet: later (enterprise-managed authorization)',
-  127: 'not built yet: later (enterprise-managed authorization)',
-  128: 'not built yet: later (enterprise-managed authorization)',
-  129: 'not built yet: later (enterprise-managed authorization)',
   130: 'not applicable: token exchange is not offered',
   131: 'not applicable: token exchange is not offered',
   132: 'not applicable: token exchange is not offered',

@@ -9,6 +9,7 @@ export {
   createMemoryStore,
   createPkcs8Signer,
   developmentSignIn,
+  type EnterpriseIssuer,
   type GrantSummary,
   type JsonLinesSink,
   type Lifetimes,

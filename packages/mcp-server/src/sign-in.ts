@@ -8,6 +8,7 @@ import {
   createAuthorizationServer,
   createSealer,
   createSecretRing,
+  type EnterpriseIssuer,
   type EventSink,
   type RandomBytes,
   type Signer,
@@ -34,6 +35,11 @@ export interface SignInOptions {
   openid?: boolean
   /** Pre-registered clients. Default: none. */
   clients?: readonly ConfiguredClient[]
+  /**
+   * Identity providers whose users get tokens by assertion (ID-JAG): enterprise-managed authorization. Default: none,
+   * and no such grant.
+   */
+  enterpriseIssuers?: readonly EnterpriseIssuer[]
   /** Resource servers that may introspect tokens (RFC 7662). Default: none, and no introspection endpoint. */
   resourceServers?: readonly ConfiguredResourceServer[]
   /** Scopes → what they allow, in words for the consent page. Default: the scope's own name. */
@@ -204,6 +210,7 @@ export function createSignIn(options: {
     ...(settings.cleanupIntervalSeconds !== undefined && {
       cleanupIntervalSeconds: settings.cleanupIntervalSeconds,
     }),
+    ...(settings.enterpriseIssuers && { enterpriseIssuers: settings.enterpriseIssuers }),
     ...(settings.resourceServers && { resourceServers: settings.resourceServers }),
     ...(settings.dynamicRegistration !== undefined && { dynamicRegistration: settings.dynamicRegistration }),
     ...(settings.clientIdMetadataDocuments !== undefined && {

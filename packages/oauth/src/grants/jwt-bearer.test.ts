@@ -302,13 +302,9 @@ describe('jwt-bearer with ID-JAG', () => {
   })
 
   it.each([
-    ['R21', 'client is deleted', (fixture: Fixture) => fixture.server.admin.revokeClient('agent')],
-    [
-      'R109',
-      'user is disabled',
-      (fixture: Fixture, userId: string) => fixture.server.admin.disableUser(userId),
-    ],
-  ] as const)('%s: when the %s meanwhile, nothing lives on', async (_, _what, end) => {
+    ['client is deleted', (fixture: Fixture) => fixture.server.admin.revokeClient('agent')],
+    ['user is disabled', (fixture: Fixture, userId: string) => fixture.server.admin.disableUser(userId)],
+  ] as const)('R21, R109: when the %s meanwhile, nothing lives on', async (_, end) => {
     const meanwhile: { end?: () => Promise<unknown> } = {}
     const fixture = setUp({}, store => ({
       ...store,
