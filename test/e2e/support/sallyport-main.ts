@@ -2,7 +2,7 @@
  * The server under test, as a process of its own: started, stopped and restarted by `sallyport.ts`, which also
  * moves its clock. Settings come from the environment, as for any deployer.
  */
-import { createServer, developmentSignIn, type Provider } from '@sallyport/mcp-server'
+import { createServer, developmentSignIn, type Provider, type ServerOptions } from '@sallyport/mcp-server'
 import { google, linkedin, oidc } from '@sallyport/providers'
 import { z } from 'zod'
 import { profileUrl, type SallyportMessage, type UpstreamSettings } from './messages.ts'
@@ -29,6 +29,11 @@ const providers = {
       apiOrigins: [settings.apiOrigin],
     }),
 }
+/** Options of the enterprise tests: an issuer and its client. */
+const enterprise = JSON.parse(process.env.E2E_ENTERPRISE ?? '{}') as Pick<
+  ServerOptions,
+  'enterpriseIssuers' | 'clients'
+>
 const upstream: Provider = providers[settings.kind]()
 
 const server = createServer({
@@ -38,6 +43,7 @@ const server = createServer({
   providers: settings.signIn === 'upstream' ? [] : [upstream],
   scopes: { 'notes:write': 'Add notes to your notebook' },
   clock,
+  ...enterprise,
   ...(settings.challengeOnConnect === undefined ? {} : { challengeOnConnect: settings.challengeOnConnect }),
 })
 
