@@ -26,6 +26,8 @@ import type { Route } from './route.ts'
 import { createRoutes } from './routes.ts'
 import { systemClock, systemRandom } from './runtime.ts'
 import type { AccessTokenVerifier } from './tokens/access-token.ts'
+import { createDpopNonces } from './tokens/dpop-nonces.ts'
+import { createDpopProofs, type DpopProofs } from './tokens/dpop-proofs.ts'
 import { createIdTokenIssuer } from './tokens/id-token.ts'
 import { createTokenIssuer } from './tokens/issue.ts'
 import { createAccessTokenVerifier } from './tokens/verify-access-token.ts'
@@ -45,6 +47,8 @@ export interface AuthorizationServer {
    * @throws {StoreUnavailableError} when revocations have not been heard of for too long
    */
   verifyAccessToken: AccessTokenVerifier['verifyAccessToken']
+  /** Verifies what is sent with the scheme DPoP instead of Bearer. Undefined where that is off. */
+  readonly dpop: Pick<DpopProofs, 'algorithms' | 'verifyAccessToken'> | undefined
   /**
    * A link that lets this user, signed in, connect an account at an upstream provider. It works once.
    *
@@ -157,6 +161,17 @@ export function createAuthorizationServer(options: AuthorizationServerOptions): 
     client_credentials: hasMachines ?? false,
     [jwtBearerGrantType]: identityAssertions !== undefined,
   }
+  const { dpop: isDpop = true, dpopNonces = false } = options
+  const dpop = isDpop
+    ? createDpopProofs({
+        verifier,
+        nonces: dpopNonces ? createDpopNonces({ issuer, secrets, clock }) : undefined,
+        store,
+        clock,
+        random,
+        emit,
+      })
+    : undefined
 
   const context: Context = {
     issuer,
@@ -186,6 +201,7 @@ export function createAuthorizationServer(options: AuthorizationServerOptions): 
     tokens,
     idTokens: createIdTokenIssuer({ issuer, signingKeys, clock }),
     accessTokens: verifier,
+    dpop,
     signIn: options.signIn,
     connections: options.connections ?? noConnections,
     emit,
@@ -201,7 +217,8 @@ export function createAuthorizationServer(options: AuthorizationServerOptions): 
     issuer,
     routes,
     handle: createRequestHandler(context, routes),
-    verifyAccessToken: (value, resource) => verifier.verifyAccessToken(value, resource),
+    verifyAccessToken: (value, resource, jkt) => verifier.verifyAccessToken(value, resource, jkt),
+    dpop,
     createConnectLink: async link => createConnectLink(context, link),
     admin: createAdmin(context),
     async start() {

@@ -13,6 +13,7 @@ import type { TokenLifetimes } from './protocol/lifetimes.ts'
 import type { Clock, RandomBytes } from './runtime.ts'
 import type { Store } from './storage/store.ts'
 import type { AccessTokenVerifier } from './tokens/access-token.ts'
+import type { DpopProofs } from './tokens/dpop-proofs.ts'
 import type { IdTokenIssuer } from './tokens/id-token.ts'
 import type { TokenIssuer } from './tokens/issue.ts'
 
@@ -48,6 +49,8 @@ export interface Context {
   readonly tokens: TokenIssuer
   readonly idTokens: IdTokenIssuer
   readonly accessTokens: Pick<AccessTokenVerifier, 'verifyAccessToken'>
+  /** Undefined where proof of possession is off: tokens are bearer tokens then. */
+  readonly dpop: DpopProofs | undefined
   readonly signIn: Login
   readonly connections: ConnectionPlanner
   readonly emit: EventSink

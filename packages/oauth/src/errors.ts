@@ -21,6 +21,9 @@ export type OAuthErrorCode =
   | 'invalid_target'
   // RFC 9101 §7
   | 'invalid_request_uri'
+  // RFC 9449 §12.2
+  | 'invalid_dpop_proof'
+  | 'use_dpop_nonce'
   // OpenID Connect Core §3.1.2.6
   | 'login_required'
   | 'consent_required'

@@ -62,6 +62,8 @@ export type SallyportEvent =
     }
   | { type: 'refresh_token_reused'; grantId: string; userId: string; clientIdHash: string }
   | { type: 'family_revoked'; grantId: string; by: RevocationReason }
+  /** A proof of possession came a second time. `jkt`: the thumbprint of its key. */
+  | { type: 'dpop_proof_replayed'; jkt: string }
   | { type: 'client_authentication_failed'; clientIdHash: string }
   | { type: 'signing_key_created'; kid: string }
   /** `retiresAt`: when it leaves the JWKS, seconds since the epoch. */
@@ -133,6 +135,7 @@ export const eventFields: Readonly<Record<EventField, EventFieldKind>> = {
   grantId: 'name',
   by: 'name',
   kid: 'name',
+  jkt: 'hash',
   retiresAt: 'number',
   provider: 'name',
   generation: 'number',

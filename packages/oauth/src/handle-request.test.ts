@@ -89,7 +89,7 @@ describe('createRequestHandler', () => {
     expect(Object.fromEntries(response?.headers ?? [])).toMatchObject({
       'access-control-allow-origin': '*',
       'access-control-allow-methods': methods,
-      'access-control-allow-headers': 'Authorization, Content-Type, MCP-Protocol-Version',
+      'access-control-allow-headers': 'Authorization, Content-Type, DPoP, MCP-Protocol-Version',
     })
     expect(response?.headers.has('access-control-allow-credentials')).toBe(false)
   })

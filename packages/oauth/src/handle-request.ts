@@ -7,10 +7,10 @@ import { matchesPath, type Route } from './route.ts'
 /** What a page of another origin may send and read (R94): no credentials, so that `*` gives nobody's session away. */
 const corsHeaders = {
   'Access-Control-Allow-Origin': '*',
-  'Access-Control-Expose-Headers': 'WWW-Authenticate, Retry-After',
+  'Access-Control-Expose-Headers': 'WWW-Authenticate, Retry-After, DPoP-Nonce',
 }
 const preflightHeaders = {
-  'Access-Control-Allow-Headers': 'Authorization, Content-Type, MCP-Protocol-Version',
+  'Access-Control-Allow-Headers': 'Authorization, Content-Type, DPoP, MCP-Protocol-Version',
   'Access-Control-Max-Age': '86400',
 }
 

@@ -76,3 +76,4 @@ export type {
   ClientAccessToken,
   UserAccessToken,
 } from './tokens/access-token.ts'
+export type { DpopProofs } from './tokens/dpop-proofs.ts'

@@ -57,6 +57,16 @@ export interface AuthorizationServerOptions {
    * is and when it signed in; no name and no e-mail address is kept. Default true.
    */
   openid?: boolean
+  /**
+   * Proof of possession (DPoP, RFC 9449): a client that proves to hold a key gets tokens that are worth nothing without
+   * it. Clients that do not get bearer tokens. Default true.
+   */
+  dpop?: boolean
+  /**
+   * Every proof must carry a nonce of this server, good for five minutes (RFC 9449 §8): nobody can make proofs ahead of
+   * time, and clients ask once more now and then. Default false.
+   */
+  dpopNonces?: boolean
   /** Pre-registered clients. Default: none. */
   clients?: readonly ConfiguredClient[]
   /**
@@ -135,6 +145,7 @@ const isSecureOrLoopback = (url: URL): boolean =>
 export function checkOptions(options: AuthorizationServerOptions): void {
   const { issuer, resources, scopes, defaultScopes, signIn } = options
   checkIssuer(issuer)
+  checkDpop(options)
 
   if (resources.length === 0) {
     throw new ConfigurationError('The option resources is empty: name at least one URL that tokens are for.')
@@ -201,6 +212,22 @@ export function checkOptions(options: AuthorizationServerOptions): void {
     )
   }
   if (isDevelopmentSignIn(signIn)) assertDevelopmentSignInAllowed(issuer)
+}
+
+function checkDpop({ dpop = true, dpopNonces = false, clients = [] }: AuthorizationServerOptions): void {
+  if (dpop) return
+  if (dpopNonces) {
+    throw new ConfigurationError(
+      'The option dpopNonces needs proof of possession: remove it, or turn the option dpop on.',
+    )
+  }
+  const bound = clients.find(client => client.dpopBoundAccessTokens)
+  if (bound) {
+    throw new ConfigurationError(
+      `The client ${JSON.stringify(bound.clientId)} of the option clients has dpopBoundAccessTokens: ` +
+        'remove it, or turn the option dpop on.',
+    )
+  }
 }
 
 function checkLifetimes({

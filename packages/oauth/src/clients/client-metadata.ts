@@ -27,6 +27,8 @@ export interface ClientMetadata {
   jwks?: { keys: JWK[] } | undefined
   jwks_uri?: string | undefined
   token_endpoint_auth_signing_alg?: AssertionAlgorithm | undefined
+  /** RFC 9449 §5.2; absent when false. */
+  dpop_bound_access_tokens?: true | undefined
   application_type?: 'web' | 'native' | undefined
 }
 
@@ -135,6 +137,9 @@ const metadataSchema = z.object({
   application_type: z
     .enum(['web', 'native'], { error: 'The application_type must be web or native.' })
     .optional(),
+  dpop_bound_access_tokens: z
+    .boolean({ error: 'The member dpop_bound_access_tokens must be true or false.' })
+    .default(false),
   jwks_uri: z.string().optional(),
   token_endpoint_auth_signing_alg: z.string().optional(),
   jwks: z.object({ keys: z.array(publicJwk).max(maxKeys) }).optional(),
@@ -192,6 +197,7 @@ export function parseClientMetadata(
     response_types: registeredResponseTypes(parsed.response_types),
     token_endpoint_auth_method: parsed.token_endpoint_auth_method,
     application_type: parsed.application_type,
+    ...(parsed.dpop_bound_access_tokens && { dpop_bound_access_tokens: true }),
     ...(parsed.token_endpoint_auth_method === 'private_key_jwt' && assertionMembers(parsed)),
   }
 }

@@ -26,6 +26,8 @@ export interface Client {
   postLogoutRedirectUris: readonly string[]
   grantTypes: readonly string[]
   tokenEndpointAuthMethod: ClientAuthenticationMethod
+  /** Gets no token without a DPoP proof (RFC 9449 §5.2). */
+  dpopBoundAccessTokens?: boolean | undefined
   /** Scopes the client may ask for; undefined when only the server's own list limits it. */
   scopes: readonly string[] | undefined
   /** Where its tokens and sessions are to end earlier than those of others. */
@@ -72,6 +74,8 @@ export interface ConfiguredClient {
    */
   grantTypes?: readonly string[]
   scopes?: readonly string[]
+  /** Gives it no token without a DPoP proof (RFC 9449 §5.2). Default false: it may prove a key, and need not. */
+  dpopBoundAccessTokens?: boolean
   /** Lifetimes of its tokens and sessions, in seconds; the shortest of these and all others that apply wins. */
   lifetimes?: Partial<TokenLifetimes>
   /** Resources it may get tokens for by `client_credentials`. Default: the server's first. */

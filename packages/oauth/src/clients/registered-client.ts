@@ -40,6 +40,7 @@ const packedSchema = z.object({
   jwks: z.object({ keys: z.array(z.record(z.string(), z.string())) }).optional(),
   jwks_uri: z.string().optional(),
   token_endpoint_auth_signing_alg: z.enum(assertionAlgorithms).optional(),
+  dpop_bound_access_tokens: z.literal(true).optional(),
   application_type: z.enum(['web', 'native']).optional(),
 })
 

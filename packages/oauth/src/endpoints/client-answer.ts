@@ -84,6 +84,7 @@ export async function answerWithCode(
       expiresAt: now + lifetimes.authorizationCodeSeconds,
       failures: 0,
       ...(request.nonce !== undefined && { nonce: request.nonce }),
+      ...(request.dpopJkt !== undefined && { dpopJkt: request.dpopJkt }),
     },
   }
   await store.putGrant({ record, now })

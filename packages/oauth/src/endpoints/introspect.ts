@@ -24,10 +24,11 @@ export const introspect: Endpoint = async (context, request) => {
   if (value === undefined) throw new OAuthError('invalid_request', 'The parameter token is missing.')
   const claims = await activeClaims(context, server, value)
   if (!claims) return json({ active: false })
-  const { iss, sub, aud, client_id, scope, iat, nbf, exp, jti, sid, auth_time } = claims
+  const { iss, sub, aud, client_id, scope, iat, nbf, exp, jti, sid, auth_time, cnf } = claims
   return json({
     active: true,
-    token_type: 'Bearer',
+    // RFC 9449 §6.2: whoever introspects checks the proof.
+    token_type: cnf ? 'DPoP' : 'Bearer',
     iss,
     sub,
     aud,
@@ -39,6 +40,7 @@ export const introspect: Endpoint = async (context, request) => {
     jti,
     sid,
     auth_time,
+    cnf,
   })
 }
 

@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest'
 import type { Context } from '../context.ts'
 import { authorizationServerMetadata, createMetadataEndpoint, metadataPaths } from './metadata.ts'
 
+const proofAlgorithms = ['ES256', 'Ed25519', 'EdDSA', 'PS256', 'RS256']
 const configuration = {
   issuer: 'https://mcp.example.com:8443/auth',
   scopes: { 'notes:read': 'Read your notes', 'notes:write': 'Change your notes' },
@@ -11,6 +12,7 @@ const configuration = {
   dynamicRegistration: true,
   clientIdMetadataDocuments: true,
   resourceServers: undefined,
+  dpop: { algorithms: proofAlgorithms },
 }
 
 const methods = ['none', 'client_secret_basic', 'client_secret_post', 'private_key_jwt']
@@ -40,19 +42,22 @@ describe('authorizationServerMetadata', () => {
       revocation_endpoint_auth_signing_alg_values_supported: algorithms,
       code_challenge_methods_supported: ['S256'],
       authorization_response_iss_parameter_supported: true,
+      dpop_signing_alg_values_supported: proofAlgorithms,
       client_id_metadata_document_supported: true,
     })
   })
 
-  it('R8, R11, R13: what is off is absent, and no array is empty', () => {
+  it('R8, R11, R13, R159: what is off is absent, and no array is empty', () => {
     const document = authorizationServerMetadata({
       ...configuration,
       scopes: {},
       dynamicRegistration: false,
       clientIdMetadataDocuments: false,
+      dpop: undefined,
     })
     expect(document).not.toHaveProperty('registration_endpoint')
     expect(document).not.toHaveProperty('client_id_metadata_document_supported')
+    expect(document).not.toHaveProperty('dpop_signing_alg_values_supported')
     expect(document).not.toHaveProperty('scopes_supported')
   })
 
@@ -65,13 +70,9 @@ describe('authorizationServerMetadata', () => {
     },
   )
 
-  it('R10, R25, R159: what does not exist is not mentioned', () => {
+  it('R10, R25: what does not exist is not mentioned', () => {
     const text = JSON.stringify(authorizationServerMetadata(configuration, 'ES256'))
-    for (const absent of [
-      'jwt-bearer',
-      'authorization_grant_profiles_supported',
-      'dpop_signing_alg_values_supported',
-    ]) {
+    for (const absent of ['jwt-bearer', 'authorization_grant_profiles_supported']) {
       expect(text).not.toContain(absent)
     }
   })
@@ -92,8 +93,8 @@ describe('authorizationServerMetadata', () => {
     expect(without.grant_types_supported).not.toContain('client_credentials')
   })
 
-  it('R9: assertions are signed with a private key: no algorithm with a shared secret, and never none', () => {
-    for (const name of algorithms) expect(name).not.toMatch(/^(HS|none)/)
+  it('R9, R159: assertions and proofs are signed with a private key: no algorithm with a shared secret, and never none', () => {
+    for (const name of [...algorithms, ...proofAlgorithms]) expect(name).not.toMatch(/^(HS|none)/)
   })
 
   it('R5: with OpenID Connect off, the OpenID document has what its readers require, and nothing of what is off', () => {

@@ -30,7 +30,10 @@ type Configuration = Pick<
   | 'dynamicRegistration'
   | 'clientIdMetadataDocuments'
   | 'resourceServers'
-> & { readonly signIn: Pick<Login, 'prompts'> }
+> & {
+  readonly signIn: Pick<Login, 'prompts'>
+  readonly dpop: Pick<NonNullable<Context['dpop']>, 'algorithms'> | undefined
+}
 
 /**
  * The authorization server metadata (RFC 8414 §2). It comes from the configuration and from nothing else (R3),
@@ -50,6 +53,7 @@ export function authorizationServerMetadata(
     dynamicRegistration,
     clientIdMetadataDocuments,
     resourceServers,
+    dpop,
   }: Configuration,
   signingAlgorithm?: SigningAlgorithm,
 ): Record<string, unknown> {
@@ -84,6 +88,8 @@ export function authorizationServerMetadata(
     code_challenge_methods_supported: ['S256'],
     // R7: every redirected answer carries `iss` (RFC 9207 §3).
     authorization_response_iss_parameter_supported: true,
+    // R159, RFC 9449 §5.1: absent when off.
+    ...(dpop && { dpop_signing_alg_values_supported: dpop.algorithms }),
     // R8: absent when off.
     ...(clientIdMetadataDocuments && { client_id_metadata_document_supported: true }),
     // R59: `none` never gives a code, the user is asked each time, and what else is here a login does for us.

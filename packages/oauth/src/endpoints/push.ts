@@ -3,6 +3,7 @@ import type { Endpoint } from '../context.ts'
 import { OAuthError } from '../errors.ts'
 import { checkAuthorizationRequest, provenRedirectUri } from '../protocol/authorization-request.ts'
 import { readForm, single } from '../protocol/parameters.ts'
+import { endpointPaths } from './paths.ts'
 import { pushRequest } from './pushed-request.ts'
 import { json } from './respond.ts'
 
@@ -21,8 +22,16 @@ export const push: Endpoint = async (context, request) => {
   if (provenRedirectUri(client, parameters.get('redirect_uri')) === undefined) {
     throw new OAuthError('invalid_request', 'The redirect_uri is missing, or not one of the client.')
   }
-  checkAuthorizationRequest(parameters, client, context)
+  const { dpopJkt } = checkAuthorizationRequest(parameters, client, context)
+  // RFC 9449 §10.1: a proof says what dpop_jkt would. It is not remembered: whoever sends it again gets a request whose
+  // code is for the same key, and strangers could fill the store (R60).
+  const proof = await context.dpop?.read(request, context.issuer + endpointPaths.push)
+  if (proof && dpopJkt !== undefined && dpopJkt !== proof.jkt) {
+    throw new OAuthError('invalid_request', 'The parameter dpop_jkt names another key than the DPoP proof.')
+  }
+  if (proof) form.set('dpop_jkt', proof.jkt)
   const { requestUri, expiresIn } = pushRequest(context, client.clientId, form)
   await consume()
-  return json({ request_uri: requestUri, expires_in: expiresIn }, { status: 201 })
+  const headers = proof ? (context.dpop?.nonceHeaders() ?? {}) : {}
+  return json({ request_uri: requestUri, expires_in: expiresIn }, { status: 201, headers })
 }

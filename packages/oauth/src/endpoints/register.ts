@@ -16,10 +16,12 @@ export const register: Endpoint = async (context, request) => {
   // R13
   if (!context.dynamicRegistration) return new Response(null, { status: 404 })
   const document = await readJsonObject(request, maxBodyBytes)
-  const metadata = parseClientMetadata(document, {
+  const requested = parseClientMetadata(document, {
     schemes: context.redirectUriSchemes,
     identityAssertions: context.identityAssertions !== undefined,
   })
+  // R5: a promise to prove a key is kept where keys can be proven, and registered there only.
+  const metadata = context.dpop ? requested : { ...requested, dpop_bound_access_tokens: undefined }
   const { clientId, issuedAt } = packClientId(context, metadata)
   context.emit({ type: 'client_registered', clientIdHash: sha256(clientId) })
   // R19: defaults are returned as registered, and a client that uses none gets no secret.

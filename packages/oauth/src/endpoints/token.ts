@@ -1,8 +1,11 @@
 import { authenticateClient } from '../clients/authenticate-client.ts'
-import type { Endpoint } from '../context.ts'
+import type { Client } from '../clients/client.ts'
+import type { Context, Endpoint } from '../context.ts'
 import { OAuthError } from '../errors.ts'
 import { findGrantHandler } from '../grants/index.ts'
 import { readForm, single } from '../protocol/parameters.ts'
+import type { DpopProof } from '../tokens/dpop-proofs.ts'
+import { endpointPaths } from './paths.ts'
 import { json } from './respond.ts'
 
 /**
@@ -23,12 +26,37 @@ export const token: Endpoint = async (context, request) => {
   if (!client.grantTypes.includes(grantType)) {
     throw new OAuthError('unauthorized_client', 'The client is not registered for this grant_type.')
   }
+  const proof = await provenKey(context, client, request)
   let isConsumed = false
-  const response = await grant(context, client, parameters, async () => {
+  const consume = async () => {
     await authentication.consume()
+    if (proof) await context.dpop?.claim(proof)
     isConsumed = true
-  })
+  }
+  const response = await grant(context, client, parameters, consume, proof?.jkt)
   // R118: a grant that forgot would let assertions be replayed.
   if (!isConsumed) throw new Error('the grant did not consume the client authentication')
-  return json(response)
+  // R159: a grant that forgot would hand out a bearer token to who asked for better.
+  if ((response.token_type === 'DPoP') !== (proof !== undefined)) {
+    throw new Error('the grant did not bind the token to the key')
+  }
+  return json(response, { headers: proof ? (context.dpop?.nonceHeaders() ?? {}) : {} })
+}
+
+/**
+ * The key that the tokens of this request shall be bound to; undefined for bearer tokens.
+ *
+ * @throws {OAuthError} `invalid_dpop_proof`, `use_dpop_nonce`
+ */
+async function provenKey(
+  { dpop, issuer }: Context,
+  client: Client,
+  request: Request,
+): Promise<DpopProof | undefined> {
+  const proof = await dpop?.read(request, issuer + endpointPaths.token)
+  // RFC 9449 §5.2
+  if (dpop && !proof && client.dpopBoundAccessTokens) {
+    throw new OAuthError('invalid_dpop_proof', 'This client always proves a key: the DPoP proof is missing.')
+  }
+  return proof
 }

@@ -24,6 +24,7 @@ const clientRequestSchema = z.strictObject({
   /** Present when the client pushed it: which one it is, and until when its use must be remembered. */
   pushed: z.strictObject({ id: text, expiresAt: z.int() }).optional(),
   nonce: text.optional(),
+  dpopJkt: text.optional(),
   ...authentication,
 })
 /** What the user was shown and asked about; `clientName` is there to notice when it changes (R36). */

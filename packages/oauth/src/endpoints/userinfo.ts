@@ -1,12 +1,20 @@
 import { decodeJwt } from 'jose'
 import type { Endpoint } from '../context.ts'
-import { OAuthError } from '../errors.ts'
+import { OAuthError, type OAuthErrorCode } from '../errors.ts'
 import { openidScope } from '../protocol/scope.ts'
 import type { AccessToken } from '../tokens/access-token.ts'
+import { endpointPaths } from './paths.ts'
 import { json } from './respond.ts'
+import { type TokenScheme, tokenChallenge, tokenRefusal } from './token-challenge.ts'
 
-/** b64token of RFC 6750 §2.1; the scheme in any case (R151). A second header arrives joined by a comma, which is none. */
-const bearer = /^bearer +([A-Za-z0-9\-._~+/]+=*)$/i
+/**
+ * b64token of RFC 6750 §2.1, token68 of RFC 9449 §7.1; the scheme in any case (R151). A second header arrives joined by
+ * a comma, which is none.
+ */
+const credentials = /^(bearer|dpop) +([A-Za-z0-9\-._~+/]+=*)$/i
+
+/** What the verifiers say against a token, and the proof beside it. */
+const refusals: readonly OAuthErrorCode[] = ['invalid_token', 'invalid_dpop_proof', 'use_dpop_nonce']
 
 /**
  * The userinfo endpoint (OpenID Connect Core §5.3): whose access token this is. It takes the token of any resource of
@@ -19,26 +27,38 @@ export const userinfo: Endpoint = async (context, request) => {
     // RFC 6750 §3.1: no error code for a request without credentials.
     return new Response(null, {
       status: 401,
-      headers: { 'WWW-Authenticate': 'Bearer', 'Cache-Control': 'no-store' },
+      headers: { 'WWW-Authenticate': tokenChallenge(context, undefined), 'Cache-Control': 'no-store' },
     })
   }
-  const value = bearer.exec(header)?.[1]
-  const resource = value === undefined ? undefined : audienceOf(value)
+  const [, name, value] = credentials.exec(header) ?? []
+  const scheme = name?.toLowerCase() as TokenScheme
+  const isOff = scheme === 'dpop' && !context.dpop
+  const resource = value === undefined || isOff ? undefined : audienceOf(value)
   if (value === undefined || resource === undefined || !context.resources.includes(resource)) {
-    throw refusal('invalid_token', 'The access token is not valid.')
+    throw tokenRefusal(context, scheme, {
+      code: 'invalid_token',
+      description: 'The access token is not valid.',
+    })
   }
   let token: AccessToken
   try {
-    token = await context.accessTokens.verifyAccessToken(value, resource)
+    const url = context.issuer + endpointPaths.userinfo
+    token =
+      scheme === 'dpop' && context.dpop
+        ? await context.dpop.verifyAccessToken(request, value, { resource, url })
+        : await context.accessTokens.verifyAccessToken(value, resource)
   } catch (error) {
-    if (error instanceof OAuthError && error.code === 'invalid_token') {
-      throw refusal('invalid_token', error.description)
-    }
+    if (error instanceof OAuthError && refusals.includes(error.code))
+      throw tokenRefusal(context, scheme, error)
     throw error
   }
   // R115: a client by itself is nobody to tell of, whatever its token carries.
   if (token.principal === 'client' || !token.scopes.includes(openidScope)) {
-    throw refusal('insufficient_scope', 'The access token was not granted openid.', openidScope)
+    throw tokenRefusal(context, scheme, {
+      code: 'insufficient_scope',
+      description: 'The access token was not granted openid.',
+      scope: openidScope,
+    })
   }
   return json({ sub: token.userId })
 }
@@ -51,15 +71,4 @@ function audienceOf(value: string): string | undefined {
   } catch {
     return undefined
   }
-}
-
-function refusal(
-  code: 'invalid_token' | 'insufficient_scope',
-  description: string,
-  scope?: string,
-): OAuthError {
-  const challenge = `Bearer error="${code}", error_description="${description}"`
-  return new OAuthError(code, description, {
-    headers: { 'WWW-Authenticate': scope === undefined ? challenge : `${challenge}, scope="${scope}"` },
-  })
 }

@@ -10,6 +10,7 @@ import {
   idTokenFor,
   invalidGrant,
   lifetimesOf,
+  refreshTokenJkt,
   scopesStillAllowed,
   tokenResponse,
 } from './grant-rules.ts'
@@ -24,7 +25,13 @@ const maxFailedRedemptions = 5
  *
  * @throws {OAuthError} `invalid_request`, `invalid_grant`, `invalid_target`
  */
-export const authorizationCode: GrantHandler = async (context, client, parameters, consumeAuthentication) => {
+export const authorizationCode: GrantHandler = async (
+  context,
+  client,
+  parameters,
+  consumeAuthentication,
+  dpopJkt,
+) => {
   const { store, clock, random, secrets, tokens, limits, emit } = context
   const value = parameters.get('code')
   const verifier = parameters.get('code_verifier')
@@ -47,6 +54,8 @@ export const authorizationCode: GrantHandler = async (context, client, parameter
   }
   // R100: need not be sent with PKCE (OAuth 2.1 §10.2), but if it is, it is compared.
   if (redirectUri !== undefined && redirectUri !== grant.redirectUri) throw invalidGrant()
+  // RFC 9449 §10: before the verifier, so that a code in the wrong hands is not even a try.
+  if (grant.code.dpopJkt !== undefined && grant.code.dpopJkt !== dpopJkt) throw invalidGrant()
   assertGrantedResource(parameters.getAll('resource'), grant)
   const scopes = scopesStillAllowed(context, client, grant)
   if (!matchesCodeChallenge(verifier, grant.code.challenge)) {
@@ -63,11 +72,17 @@ export const authorizationCode: GrantHandler = async (context, client, parameter
   await assertUserEnabled(context, grant, now)
   await limits.countUser('user', grant.userId)
   const { accessTokenSeconds } = lifetimesOf(context, client, scopes)
-  const access = await tokens.issueAccessToken({ grant, scopes, lifeSeconds: accessTokenSeconds })
+  const access = await tokens.issueAccessToken({ grant, scopes, lifeSeconds: accessTokenSeconds, dpopJkt })
   const idToken = await idTokenFor(context, grant, scopes, grant.code.nonce)
   // R111: no refresh token for a client that could not use it.
   const refresh = client.grantTypes.includes('refresh_token')
-    ? mintRefreshToken({ secrets, random, grantId: grant.id, generation: 0 })
+    ? mintRefreshToken({
+        secrets,
+        random,
+        grantId: grant.id,
+        generation: 0,
+        dpopJkt: refreshTokenJkt(client, dpopJkt),
+      })
     : undefined
   await consumeAuthentication()
   const outcome = await store.redeemCode({

@@ -20,7 +20,13 @@ import type { GrantHandler } from './grant-type.ts'
  *
  * @throws {OAuthError} `unauthorized_client`, `invalid_target`, `invalid_scope`
  */
-export const clientCredentials: GrantHandler = async (context, client, parameters, consumeAuthentication) => {
+export const clientCredentials: GrantHandler = async (
+  context,
+  client,
+  parameters,
+  consumeAuthentication,
+  dpopJkt,
+) => {
   const { store, clients, clock, random, tokens, emit } = context
   // The configuration was checked for this; the second look holds if another way to a client comes up.
   if (client.kind !== 'configured' || client.tokenEndpointAuthMethod === 'none' || !client.scopes) {
@@ -39,7 +45,12 @@ export const clientCredentials: GrantHandler = async (context, client, parameter
   const family = familyWithoutCode(random, client, granted, now)
   const { id } = family
   const { accessTokenSeconds } = lifetimesOf(context, client, scopes)
-  const access = await tokens.issueAccessToken({ grant: family, scopes, lifeSeconds: accessTokenSeconds })
+  const access = await tokens.issueAccessToken({
+    grant: family,
+    scopes,
+    lifeSeconds: accessTokenSeconds,
+    dpopJkt,
+  })
   await consumeAuthentication()
   // Stored before it is handed out: a token that cannot be revoked must not exist.
   await store.putGrant({

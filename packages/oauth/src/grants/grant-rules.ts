@@ -86,6 +86,17 @@ export function idleEnd(
   return grant.endsAt === 0 ? idleEndsAt : Math.min(idleEndsAt, grant.endsAt)
 }
 
+/**
+ * The key that a refresh token is bound to: a public client's, which has nothing else to be told from a thief by. What
+ * a confidential client gets is bound to its credentials, and it may change its key (RFC 9449 §5).
+ */
+export function refreshTokenJkt(
+  { tokenEndpointAuthMethod }: Pick<Client, 'tokenEndpointAuthMethod'>,
+  dpopJkt: string | undefined,
+): string | undefined {
+  return tokenEndpointAuthMethod === 'none' ? dpopJkt : undefined
+}
+
 /** The id_token that goes with an access token of these scopes; undefined when nobody asked for one. */
 export async function idTokenFor(
   { idTokens }: Pick<Context, 'idTokens'>,
@@ -107,7 +118,7 @@ export function tokenResponse(
 ): TokenResponse {
   return {
     access_token: access.value,
-    token_type: 'Bearer',
+    token_type: access.tokenType,
     expires_in: access.expiresAt - now,
     ...(refreshToken !== undefined && { refresh_token: refreshToken }),
     ...(idToken !== undefined && { id_token: idToken }),

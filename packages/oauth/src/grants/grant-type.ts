@@ -5,7 +5,7 @@ import type { Parameters } from '../protocol/parameters.ts'
 /** Answer of the token endpoint (RFC 6749 §5.1). */
 export interface TokenResponse {
   access_token: string
-  token_type: 'Bearer'
+  token_type: 'Bearer' | 'DPoP'
   /** Seconds from now. */
   expires_in: number
   refresh_token?: string
@@ -19,11 +19,13 @@ export interface TokenResponse {
  * One value of `grant_type`. The client is authenticated and registered for it.
  *
  * @param consumeAuthentication called once, after every check that uses nothing up, and before the step that does
- *   (R91): it uses up a client assertion
+ *   (R91): it uses up a client assertion and a proof of possession
+ * @param dpopJkt thumbprint of the key the client has proven to hold: the access token is to be bound to it
  */
 export type GrantHandler = (
   context: Context,
   client: Client,
   parameters: Parameters,
   consumeAuthentication: () => Promise<void>,
+  dpopJkt: string | undefined,
 ) => Promise<TokenResponse>

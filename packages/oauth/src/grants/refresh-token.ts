@@ -14,6 +14,7 @@ import {
   idTokenFor,
   invalidGrant,
   lifetimesOf,
+  refreshTokenJkt,
   scopesStillAllowed,
   tokenResponse,
 } from './grant-rules.ts'
@@ -26,7 +27,13 @@ import type { GrantHandler, TokenResponse } from './grant-type.ts'
  *
  * @throws {OAuthError} `invalid_request`, `invalid_grant`, `invalid_target`, `invalid_scope`
  */
-export const refreshToken: GrantHandler = async (context, client, parameters, consumeAuthentication) => {
+export const refreshToken: GrantHandler = async (
+  context,
+  client,
+  parameters,
+  consumeAuthentication,
+  dpopJkt,
+) => {
   const { store, clock, random, secrets, tokens, lifetimes, limits, emit } = context
   const value = parameters.get('refresh_token')
   if (value === undefined) throw new OAuthError('invalid_request', 'The parameter refresh_token is missing.')
@@ -44,16 +51,24 @@ export const refreshToken: GrantHandler = async (context, client, parameters, co
   ) {
     throw invalidGrant()
   }
+  // R159: without the key it is no token, and its owner's family lives on.
+  if (token.dpopJkt !== undefined && token.dpopJkt !== dpopJkt) throw invalidGrant()
   assertGrantedResource(parameters.getAll('resource'), grant)
   const scopes = requestedScopes(context, client, grant, parameters)
 
   await assertUserEnabled(context, grant, now)
   await limits.countUser('user', grant.userId)
   const { accessTokenSeconds } = lifetimesOf(context, client, scopes)
-  const access = await tokens.issueAccessToken({ grant, scopes, lifeSeconds: accessTokenSeconds })
+  const access = await tokens.issueAccessToken({ grant, scopes, lifeSeconds: accessTokenSeconds, dpopJkt })
   // OpenID Connect Core §12.2: without the nonce, which belonged to the sign-in.
   const idToken = await idTokenFor(context, grant, scopes)
-  const successor = mintRefreshToken({ secrets, random, grantId: grant.id, generation: token.generation + 1 })
+  const successor = mintRefreshToken({
+    secrets,
+    random,
+    grantId: grant.id,
+    generation: token.generation + 1,
+    dpopJkt: refreshTokenJkt(client, dpopJkt),
+  })
   const reply = tokenResponse(access, now, scopes, successor.value, idToken)
   await consumeAuthentication()
   const result = await store.rotateRefreshToken({
@@ -62,7 +77,7 @@ export const refreshToken: GrantHandler = async (context, client, parameters, co
     genuine: token.genuine,
     successorHash: successor.hash,
     // The store holds the reply, and only who holds the presented token can open it (R112).
-    replay: sealReplay(value, JSON.stringify(reply)),
+    replay: sealReplay(value, JSON.stringify(reply), dpopJkt),
     graceSeconds: lifetimes.refreshGraceSeconds,
     idleEndsAt: idleEnd(context, client, grant, now),
     accessEndsAt: access.expiresAt,
@@ -76,7 +91,7 @@ export const refreshToken: GrantHandler = async (context, client, parameters, co
       return reply
     // R105: the same successor, not a second one; nothing is extended.
     case 'grace': {
-      const opened = openReplay(value, result.replay)
+      const opened = openReplay(value, result.replay, dpopJkt)
       if (opened === undefined) throw invalidGrant()
       emit({ type: 'token_replayed_in_grace', ...who })
       return JSON.parse(opened) as TokenResponse

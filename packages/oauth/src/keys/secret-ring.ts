@@ -13,6 +13,7 @@ export type KeyPurpose =
   | 'account-session'
   | 'source-address'
   | 'pushed-request'
+  | 'dpop-nonce'
 
 /**
  * The secrets a server seals and signs its own values with, newest first: the first makes, all of them open.

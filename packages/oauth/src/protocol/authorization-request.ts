@@ -1,5 +1,6 @@
 import { OAuthError } from '../errors.ts'
 import type { Login, LoginPrompt } from '../login.ts'
+import { isThumbprint } from './dpop-proof.ts'
 import type { Parameters } from './parameters.ts'
 import { isS256CodeChallenge } from './pkce.ts'
 import { matchesRedirectUri } from './redirect-uri.ts'
@@ -23,6 +24,8 @@ export interface AuthorizationRequest {
   /** How the sign-in shall ask, as far as it can. */
   prompts: LoginPrompt[]
   acrValues: string | undefined
+  /** Thumbprint of the key that must be proven to redeem the code. */
+  dpopJkt: string | undefined
 }
 
 /** What of a client these rules look at. */
@@ -45,6 +48,8 @@ export interface RequestRules {
   sensitiveScopes: readonly string[]
   /** How users sign in. */
   signIn: Pick<Login, 'prompts'>
+  /** Undefined where proof of possession is off. */
+  dpop?: object | undefined
 }
 
 /** Longest `nonce` and `acr_values` that are carried, in UTF-16 code units. */
@@ -100,6 +105,7 @@ export function checkAuthorizationRequest(
     maxAgeSeconds: checkedMaxAge(parameters, rules) ?? (prompts.includes('login') ? 0 : undefined),
     prompts,
     acrValues: checkedText(parameters, 'acr_values', maxAcrValuesLength),
+    dpopJkt: checkedDpopJkt(parameters, rules),
   }
 }
 
@@ -200,6 +206,15 @@ function checkedText(
   const value = parameters.get(name)
   if (value !== undefined && value.length > maxLength) {
     throw new OAuthError('invalid_request', `The parameter ${name} is too long.`)
+  }
+  return value
+}
+
+/** RFC 9449 §10. Where nobody can prove a key, the parameter is unknown, and means nothing. */
+function checkedDpopJkt(parameters: Parameters, { dpop }: RequestRules): string | undefined {
+  const value = dpop && parameters.get('dpop_jkt')
+  if (value !== undefined && !isThumbprint(value)) {
+    throw new OAuthError('invalid_request', 'The parameter dpop_jkt must be a SHA-256 thumbprint.')
   }
   return value
 }

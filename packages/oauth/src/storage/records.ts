@@ -42,6 +42,8 @@ const grantSchema = z.strictObject({
     challenge: text,
     /** The client's own, for the id_token that comes with the code. */
     nonce: text.optional(),
+    /** Thumbprint of the key that must be proven when the code is redeemed (RFC 9449 §10). */
+    dpopJkt: text.optional(),
     expiresAt: at,
     /** Valid code, wrong verifier: counted, so that guessing ends (R102). */
     failures: z.int().nonnegative(),

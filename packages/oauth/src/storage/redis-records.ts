@@ -47,6 +47,7 @@ export function grantToFields(grant: Grant): Record<string, string> {
       createdAt,
       challenge: code.challenge,
       nonce: code.nonce,
+      dpopJkt: code.dpopJkt,
     }),
     userId: grant.userId,
     clientId: grant.clientId,
@@ -64,7 +65,7 @@ export function grantToFields(grant: Grant): Record<string, string> {
 
 /** What a grant's hash says, for its schema to judge (R172). Throws when the JSON is none. */
 export function grantFromFields(fields: Record<string, string>): unknown {
-  const { challenge, nonce, ...record } = JSON.parse(fields.record ?? '') as Record<string, unknown>
+  const { challenge, nonce, dpopJkt, ...record } = JSON.parse(fields.record ?? '') as Record<string, unknown>
   const number = (name: keyof typeof grantNumbers) => optional(name, fields[name], toNumber)
   const text = (name: string) => optional(name, fields[name], String)
   return {
@@ -78,6 +79,7 @@ export function grantFromFields(fields: Record<string, string>): unknown {
     code: {
       challenge,
       ...(nonce !== undefined && { nonce }),
+      ...(dpopJkt !== undefined && { dpopJkt }),
       ...optional('hash', fields.codeHash, String),
       ...optional('expiresAt', fields.codeExpiresAt, toNumber),
       ...optional('failures', fields.codeFailures, toNumber),

@@ -47,7 +47,14 @@ const aGrant = (over: Partial<Grant> = {}): Grant => ({
   createdAt: now,
   endsAt: now + 2_592_000,
   accessEndsAt: 0,
-  code: { hash: 'code', challenge: 'challenge', nonce: 'nonce', expiresAt: now + 600, failures: 0 },
+  code: {
+    hash: 'code',
+    challenge: 'challenge',
+    nonce: 'nonce',
+    dpopJkt: 'jkt',
+    expiresAt: now + 600,
+    failures: 0,
+  },
   ...over,
 })
 

@@ -31,10 +31,12 @@ export interface AccessTokenVerifier {
   /**
    * Verifies signature, type, issuer, audience, times and revocation. No I/O once the keys are known.
    *
+   * @param jkt thumbprint of the key that whoever presents the token has proven to hold. A token that is bound to a
+   *   key is good with that key alone, and one that is not is good without (RFC 9449 §7.1, §7.2)
    * @throws {OAuthError} `invalid_token` (RFC 6750 §3.1)
    * @throws {StoreUnavailableError} when revocations have not been heard of for too long
    */
-  verifyAccessToken(value: string, resource: string): Promise<AccessToken>
+  verifyAccessToken(value: string, resource: string, jkt?: string): Promise<AccessToken>
   /** Stops following the revocation feed. */
   close(): void
 }

@@ -5,6 +5,8 @@ import type { Grant } from '../storage/records.ts'
 
 export interface IssuedAccessToken {
   value: string
+  /** `DPoP` when it is bound to a key. */
+  tokenType: 'Bearer' | 'DPoP'
   /** `exp`, seconds since the epoch. */
   expiresAt: number
 }
@@ -15,11 +17,13 @@ export interface TokenIssuer {
    * `scopes` is what this token carries: the grant's scopes or fewer. `endsAt` caps `exp`; 0 = no cap.
    *
    * @param token.lifeSeconds life, unless the session ends before
+   * @param token.dpopJkt thumbprint of the key it is bound to; undefined: whoever has it may use it
    */
   issueAccessToken(token: {
     grant: Pick<Grant, 'id' | 'userId' | 'clientId' | 'resource' | 'authTime' | 'amr' | 'acr' | 'endsAt'>
     scopes: readonly string[]
     lifeSeconds: number
+    dpopJkt?: string | undefined
   }): Promise<IssuedAccessToken>
 }
 
@@ -37,7 +41,7 @@ export interface TokenIssuerOptions {
  */
 export function createTokenIssuer({ issuer, signingKeys, clock, random }: TokenIssuerOptions): TokenIssuer {
   return {
-    async issueAccessToken({ grant, scopes, lifeSeconds }) {
+    async issueAccessToken({ grant, scopes, lifeSeconds, dpopJkt }) {
       const key = await signingKeys.active()
       const now = clock()
       const end = now + lifeSeconds
@@ -58,8 +62,11 @@ export function createTokenIssuer({ issuer, signingKeys, clock, random }: TokenI
           grant.authTime !== undefined && { auth_time: grant.authTime }),
         ...(grant.amr.length > 0 && { amr: grant.amr }),
         ...(grant.acr !== undefined && { acr: grant.acr }),
+        // RFC 9449 §6.1
+        ...(dpopJkt !== undefined && { cnf: { jkt: dpopJkt } }),
       }
-      return { value: await key.signJwt(claims, { typ: 'at+jwt' }), expiresAt }
+      const value = await key.signJwt(claims, { typ: 'at+jwt' })
+      return { value, tokenType: dpopJkt === undefined ? 'Bearer' : 'DPoP', expiresAt }
     },
   }
 }

@@ -22,6 +22,8 @@ const claimsSchema = z.object({
   jti: text,
   sid: text,
   auth_time: at.optional(),
+  /** The key it is bound to (RFC 9449 §6.1). What is bound in another way is for nobody. */
+  cnf: z.strictObject({ jkt: text }).optional(),
 })
 /** Claims of an access token of ours, as they are on the wire (RFC 9068 §2.2). */
 export type AccessTokenClaims = z.infer<typeof claimsSchema>

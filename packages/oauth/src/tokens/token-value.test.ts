@@ -59,6 +59,18 @@ describe('refresh token', () => {
     expect(hash).toBe(sha256(value))
   })
 
+  it('R159: one that is bound says to which key, and nobody can take that off or change it', () => {
+    const jkt = 'k'.repeat(43)
+    const { value } = mintRefreshToken({ secrets, random, grantId, generation: 3, dpopJkt: jkt })
+    expect(parseRefreshToken(secrets, value)).toMatchObject({ dpopJkt: jkt, generation: 3, genuine: true })
+    expect(parseRefreshToken(secrets, mint().value)?.dpopJkt).toBeUndefined()
+    for (const change of [`.${'l'.repeat(43)}`, '']) {
+      expect(parseRefreshToken(secrets, value.replace(`.${jkt}`, change))).toMatchObject({ genuine: false })
+    }
+    // The MAC of an unbound token is no key: with another behind it, it is a guess.
+    expect(parseRefreshToken(secrets, `${mint().value}.${'A'.repeat(43)}`)?.genuine).toBe(false)
+  })
+
   it('R176: 5 000 tokens of one generation differ', () => {
     const values = new Set(Array.from({ length: 5_000 }, () => mint().value))
     expect(values.size).toBe(5_000)
@@ -143,6 +155,17 @@ describe('sealed reply of a rotation', () => {
     const sealed = sealReplay(presented, reply)
     expect(openReplay(presented, sealed)).toBe(reply)
     expect(openReplay(other, sealed)).toBeUndefined()
+  })
+
+  it('R105, R159: opens with the key that was proven beside it, and with no other', () => {
+    const { value } = mint()
+    for (const jkt of ['one', undefined]) {
+      const sealed = sealReplay(value, reply, jkt)
+      expect(openReplay(value, sealed, jkt)).toBe(reply)
+      for (const other of ['one', 'two', undefined].filter(name => name !== jkt)) {
+        expect(openReplay(value, sealed, other)).toBeUndefined()
+      }
+    }
   })
 
   it('R162: the hash the store knows does not open it, and it shows nothing of the reply', () => {

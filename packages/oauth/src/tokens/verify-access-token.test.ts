@@ -332,6 +332,29 @@ describe('forged and foreign tokens', () => {
     expect(find).not.toHaveBeenCalled()
   })
 
+  it('R159: a bound token is good with its key alone, also from the cache, and one that is not without any', async () => {
+    const [bound, bearer] = [await sign({ ...claims(), cnf: { jkt: 'key' } }), await sign(claims())]
+    for (let time = 0; time < 2; time++) {
+      await expect(verifier.verifyAccessToken(bound, resource, 'key')).resolves.toBeDefined()
+      await expect(verifier.verifyAccessToken(bearer, resource)).resolves.toBeDefined()
+      await expectRefused(bound)
+      for (const value of [bound, bearer]) {
+        await expect(verifier.verifyAccessToken(value, resource, 'other')).rejects.toMatchObject({
+          code: 'invalid_token',
+        })
+      }
+    }
+  })
+
+  it.each([{}, { jkt: '' }, { jkt: 7 }, { 'x5t#S256': 'AAAA' }, { jkt: 'key', jwk: {} }, 'key', null])(
+    'R159: a token bound in a way we do not know (%j) is for nobody',
+    async cnf => {
+      const value = await sign({ ...claims(), cnf })
+      await expectRefused(value)
+      await expect(verifier.verifyAccessToken(value, resource, 'key')).rejects.toBeInstanceOf(OAuthError)
+    },
+  )
+
   it('no refusal says anything of the token', async () => {
     const value = await sign({ ...claims(), sub: 'canary-subject', aud: 'canary-audience' })
     const error = await expectRefused(value)

@@ -22,6 +22,8 @@ export interface AccessTokenVerifierOptions {
 interface VerifiedToken {
   kid: string
   token: AccessToken
+  /** Thumbprint of the key it is bound to; undefined for a bearer token. */
+  jkt: string | undefined
 }
 
 /**
@@ -41,7 +43,7 @@ export function createAccessTokenVerifier({
   const revocations = createRevokedGrants(store, clock, feedSilenceSeconds)
 
   return {
-    async verifyAccessToken(value, resource) {
+    async verifyAccessToken(value, resource, jkt) {
       if (!revocations.isCurrent()) await revocations.catchUp()
       let known = verified.get(value)
       // R174: what a key had signed ends with the key, also what was verified before.
@@ -51,7 +53,7 @@ export function createAccessTokenVerifier({
       }
       if (!known) {
         const { kid, claims } = await readAccessToken({ issuer, signingKeys, clock }, value, [resource])
-        known = { kid, token: toAccessToken(claims) }
+        known = { kid, token: toAccessToken(claims), jkt: claims.cnf?.jkt }
         verified.set(value, known)
       }
       const { token } = known
@@ -65,6 +67,8 @@ export function createAccessTokenVerifier({
       }
       // R153: verified for one resource is not verified for another.
       if (token.resource !== resource) throw invalidToken('not valid', 'other resource')
+      // R159: stolen, a bound token must be worth nothing as a bearer token.
+      if (known.jkt !== jkt) throw invalidToken('not valid', 'bound to another key, or to none')
       return token
     },
     close: () => revocations.close(),
