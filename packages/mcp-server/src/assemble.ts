@@ -161,6 +161,9 @@ export async function assemble(
             scopes_supported: [baseScope],
             bearer_methods_supported: ['header'],
             resource_name: identity.name,
+            ...(parts.server.dpop && {
+              dpop_signing_alg_values_supported: parts.server.dpop.algorithms,
+            }),
           },
         },
       }),

@@ -11,6 +11,16 @@ describe('bearerChallenge', () => {
     )
   })
 
+  it('R159: names the algorithms of proofs, beside Bearer as another way in, after DPoP as part of it', () => {
+    const dpopAlgorithms = ['ES256', 'PS256']
+    expect(bearerChallenge({ metadataUrl, scopes: ['a'], dpopAlgorithms })).toBe(
+      `Bearer resource_metadata="${metadataUrl}", scope="a", DPoP algs="ES256 PS256"`,
+    )
+    expect(bearerChallenge({ scheme: 'DPoP', metadataUrl, scopes: ['a'], dpopAlgorithms })).toBe(
+      `DPoP resource_metadata="${metadataUrl}", scope="a", algs="ES256 PS256"`,
+    )
+  })
+
   it('R149: a bad token is named as such', () => {
     expect(bearerChallenge({ error: 'invalid_token', description: 'No.', metadataUrl, scopes: ['a'] })).toBe(
       `Bearer error="invalid_token", error_description="No.", resource_metadata="${metadataUrl}", scope="a"`,

@@ -1,4 +1,10 @@
-import { type AccessToken, OAuthError, type SallyportEvent, StoreUnavailableError } from '@sallyport/oauth'
+import {
+  type AccessToken,
+  type DpopProofs,
+  OAuthError,
+  type SallyportEvent,
+  StoreUnavailableError,
+} from '@sallyport/oauth'
 import { describe, expect, it } from 'vitest'
 import { createBearerGate } from './bearer-gate.ts'
 import type { Operation } from './operation.ts'
@@ -19,11 +25,28 @@ const tokenFor = (scopes: string[]): AccessToken => ({
   authTime: 1_000,
 })
 
-function setUp() {
+const proofs: Pick<DpopProofs, 'algorithms' | 'verifyAccessToken'> = {
+  algorithms: ['ES256', 'PS256'],
+  async verifyAccessToken(request, value, target) {
+    const proof = request.headers.get('dpop')
+    if (proof === 'needs nonce') {
+      throw new OAuthError('use_dpop_nonce', 'nonce', { headers: { 'DPoP-Nonce': 'fresh' } })
+    }
+    if (proof !== `proof of ${value} for ${target.resource}`) {
+      throw new OAuthError('invalid_dpop_proof', 'proof')
+    }
+    if (value === 'down') throw new StoreUnavailableError('feed is silent')
+    if (value !== 'bound') throw new OAuthError('invalid_token', 'no')
+    return tokenFor(['mcp'])
+  },
+}
+
+function setUp(dpop?: typeof proofs) {
   const asked: [string, string][] = []
   const events: SallyportEvent[] = []
   const gate = createBearerGate({
     verifier: {
+      dpop,
       async verifyAccessToken(value, audience) {
         asked.push([value, audience])
         if (value === 'good') return tokenFor(['mcp'])
@@ -75,6 +98,88 @@ async function answer(operation: Operation, authorization?: string, url?: string
   const { status, headers } = result.response
   return { status, challenge: headers.get('www-authenticate'), body: await result.response.json() }
 }
+
+describe('bearer gate with DPoP', () => {
+  const metadata = `resource_metadata="${metadataUrl}"`
+  const algs = 'algs="ES256 PS256"'
+  async function dpopAnswer(operation: Operation, authorization?: string, dpop?: string) {
+    const headers = { ...(authorization && { authorization }), ...(dpop && { dpop }) }
+    const result = await setUp(proofs).gate(new Request(resource, { method: 'POST', headers }), operation)
+    if (!('response' in result)) return { caller: result.caller }
+    const { status, headers: answered } = result.response
+    const { error } = (await result.response.json()) as { error?: string }
+    const [challenge, nonce] = ['www-authenticate', 'dpop-nonce'].map(name => answered.get(name))
+    return { status, challenge, nonce, error }
+  }
+  const proof = `proof of bound for ${resource}`
+
+  it.each(['DPoP bound', 'dpop bound', 'DPOP  bound'])('R159: %s with its proof gets in', async header => {
+    expect(await dpopAnswer(protectedTool, header, proof)).toMatchObject({ caller: { userId: 'ada' } })
+  })
+
+  it('R149, R159: without credentials Bearer comes first, DPoP is another way in, and there is no error', async () => {
+    expect(await dpopAnswer(scopedTool)).toMatchObject({
+      status: 401,
+      challenge: `Bearer ${metadata}, scope="notes:read notes:write", DPoP ${algs}`,
+      error: undefined,
+    })
+  })
+
+  it('R159: a bad bearer token is told so as Bearer, and that DPoP is another way in', async () => {
+    const { status, challenge } = await dpopAnswer(protectedTool, 'Bearer bound', proof)
+    expect(status).toBe(401)
+    expect(challenge).toMatch(/^Bearer error="invalid_token", .*, scope="mcp", DPoP algs="ES256 PS256"$/)
+  })
+
+  it.each([
+    ['no proof', 'DPoP bound', undefined, 'invalid_dpop_proof'],
+    ['a proof for another token', 'DPoP other', proof, 'invalid_dpop_proof'],
+    ['a token that is not bound', 'DPoP good', `proof of good for ${resource}`, 'invalid_token'],
+    ['no token', 'DPoP', proof, 'invalid_token'],
+    ['a malformed token', 'DPoP bo und', proof, 'invalid_token'],
+    ['no nonce', 'DPoP bound', 'needs nonce', 'use_dpop_nonce'],
+  ])('R159: %s: 401 in the words of DPoP', async (_, header, dpop, error) => {
+    const answered = await dpopAnswer(protectedTool, header, dpop)
+    expect(answered).toMatchObject({ status: 401, error, nonce: error === 'use_dpop_nonce' ? 'fresh' : null })
+    expect(answered.challenge).toMatch(
+      new RegExp(`^DPoP error="${error}", error_description="[^"]+", ${metadata}, scope="mcp", ${algs}$`),
+    )
+  })
+
+  it('R159: on a public tool too a bad proof is told, not passed over', async () => {
+    expect(await dpopAnswer(publicTool, 'DPoP bound')).toMatchObject({ status: 401 })
+    expect(await dpopAnswer(publicTool, 'DPoP bound', proof)).toMatchObject({ caller: { userId: 'ada' } })
+  })
+
+  it('R156, R159: what a bound token lacks is told as DPoP, what a bearer token lacks as Bearer alone', async () => {
+    const bound = await dpopAnswer(scopedTool, 'DPoP bound', proof)
+    expect(bound.challenge).toMatch(
+      /^DPoP error="insufficient_scope".* scope="notes:read notes:write", algs="/,
+    )
+    const bearer = await dpopAnswer(scopedTool, 'Bearer good')
+    expect([bound.status, bearer.status]).toEqual([403, 403])
+    expect(bearer.challenge).not.toContain('DPoP')
+  })
+
+  it('R151: two credentials are refused with 400, whatever they are', async () => {
+    const both = await dpopAnswer(protectedTool, 'Bearer good, DPoP bound', proof)
+    expect(both).toMatchObject({ status: 400, error: 'invalid_request' })
+  })
+
+  it('trouble of our own keeps the user signed in', async () => {
+    const answered = await dpopAnswer(protectedTool, 'DPoP down', `proof of down for ${resource}`)
+    expect(answered).toMatchObject({ status: 503, error: 'temporarily_unavailable' })
+  })
+
+  it('R5: off, DPoP is a scheme like any unknown one', async () => {
+    const headers = { authorization: 'DPoP bound', dpop: proof }
+    const result = await setUp().gate(new Request(resource, { method: 'POST', headers }), scopedTool)
+    if (!('response' in result)) throw new Error('let through')
+    expect(result.response.headers.get('www-authenticate')).toBe(
+      `Bearer ${metadata}, scope="notes:read notes:write"`,
+    )
+  })
+})
 
 describe('bearer gate', () => {
   it.each([

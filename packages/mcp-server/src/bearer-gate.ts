@@ -1,5 +1,6 @@
 import {
-  type AccessTokenVerifier,
+  type AccessToken,
+  type AuthorizationServer,
   type Clock,
   type EventSink,
   OAuthError,
@@ -16,15 +17,24 @@ export type GateResult = { caller: Caller | ClientCaller | undefined } | { respo
 /** Stands before every operation on the MCP endpoint. */
 export type BearerGate = (request: Request, operation: Operation) => Promise<GateResult>
 
-/** b64token of RFC 6750 §2.1; the scheme in any case (R151). */
-const bearer = /^bearer +([A-Za-z0-9\-._~+/]+=*)$/i
+/** b64token of RFC 6750 §2.1, token68 of RFC 9449 §7.1; the scheme in any case (R151). */
+const credentials = /^[a-z]+ +([A-Za-z0-9\-._~+/]+=*)$/i
+
+/** What was presented in the right way, and is refused nevertheless. */
+interface Refused {
+  error: 'invalid_token' | 'invalid_dpop_proof' | 'use_dpop_nonce'
+  description: string
+  headers?: Readonly<Record<string, string>>
+}
 
 /**
- * Creates the gate: `Authorization: Bearer` → caller, or 400, 401, 403 with a challenge (RFC 6750 §3), or 503.
+ * Creates the gate: `Authorization: Bearer` or `DPoP` → caller, or 400, 401, 403 with a challenge (RFC 6750 §3,
+ * RFC 9449 §7.1), or 503.
  * Tokens in the query or in the body are not looked at (R151).
  */
 export function createBearerGate(options: {
-  verifier: Pick<AccessTokenVerifier, 'verifyAccessToken'>
+  /** Bearer tokens; `dpop` those that are bound to a key, undefined where that is off. */
+  verifier: Pick<AuthorizationServer, 'verifyAccessToken' | 'dpop'>
   /** The one audience that is accepted (R153). */
   resource: string
   metadataUrl: string
@@ -32,15 +42,22 @@ export function createBearerGate(options: {
   clock: Clock
 }): BearerGate {
   const { verifier, resource, metadataUrl, emit, clock } = options
-  const refuse = (
+  const dpopAlgorithms = verifier.dpop?.algorithms
+  const refuseAs = (
+    scheme: 'Bearer' | 'DPoP',
     status: 400 | 401 | 403,
     operation: Operation,
     description: string,
     error?: Challenge['error'],
+    headers: Readonly<Record<string, string>> = {},
   ): GateResult => ({
     response: jsonResponse({ ...(error && { error }), error_description: description }, status, {
+      ...headers,
       'WWW-Authenticate': bearerChallenge({
+        scheme,
         ...(error && { error, description }),
+        // A token that lacks a scope would lack it with a key as well.
+        ...(dpopAlgorithms && (scheme === 'DPoP' || status !== 403) && { dpopAlgorithms }),
         metadataUrl,
         scopes: operation.challengeScopes,
         ...(error === 'insufficient_user_authentication' &&
@@ -53,18 +70,21 @@ export function createBearerGate(options: {
     const header = request.headers.get('authorization')?.trim()
     // Several headers arrive joined by a comma, which no token contains: which one counts must not be guessed.
     if (header?.includes(',')) {
-      return refuse(400, operation, 'Send exactly one Authorization header.', 'invalid_request')
+      return refuseAs('Bearer', 400, operation, 'Send exactly one Authorization header.', 'invalid_request')
     }
-    const [scheme] = (header ?? '').split(' ', 1)
-    if (scheme?.toLowerCase() !== 'bearer') {
-      return operation.needsCaller ? refuse(401, operation, 'Sign in to use this.') : { caller: undefined }
+    const scheme = schemeOf(header)
+    if (!scheme) {
+      return operation.needsCaller
+        ? refuseAs('Bearer', 401, operation, 'Sign in to use this.')
+        : { caller: undefined }
     }
-    const value = bearer.exec(header ?? '')?.[1]
-    const caller = value === undefined ? undefined : await verify(value)
+    const refuse = refuseAs.bind(undefined, scheme)
+    const value = credentials.exec(header ?? '')?.[1]
+    const caller = value === undefined ? invalidToken : await verify(request, scheme, value)
     if (caller === 'unavailable') return { response: unavailableResponse() }
     // On a public operation too: a client that believes to be signed in must learn that it is not.
-    if (!caller) {
-      return refuse(401, operation, 'The access token is not valid here, or has ended.', 'invalid_token')
+    if ('error' in caller) {
+      return refuse(401, operation, caller.description, caller.error, caller.headers)
     }
     // R115. Without a challenge: no scope the client could ask for would make it a user.
     if (caller.principal === 'client' && !operation.allowsClients) {
@@ -85,11 +105,27 @@ export function createBearerGate(options: {
     return { caller }
   }
 
-  async function verify(value: string): Promise<Caller | ClientCaller | 'unavailable' | undefined> {
+  function schemeOf(header: string | undefined): 'Bearer' | 'DPoP' | undefined {
+    const [scheme] = (header ?? '').toLowerCase().split(' ', 1)
+    if (scheme === 'bearer') return 'Bearer'
+    return scheme === 'dpop' && verifier.dpop ? 'DPoP' : undefined
+  }
+
+  async function verify(
+    request: Request,
+    scheme: 'Bearer' | 'DPoP',
+    value: string,
+  ): Promise<Caller | ClientCaller | 'unavailable' | Refused> {
     try {
-      return callerOf(await verifier.verifyAccessToken(value, resource))
+      return callerOf(await tokenOf(request, scheme, value))
     } catch (error) {
-      if (error instanceof OAuthError && error.code === 'invalid_token') return undefined
+      if (error instanceof OAuthError) {
+        const { code, description, headers } = error
+        if (code === 'invalid_token') return invalidToken
+        if (code === 'invalid_dpop_proof' || code === 'use_dpop_nonce') {
+          return { error: code, description, headers }
+        }
+      }
       if (error instanceof StoreUnavailableError) {
         emit({ type: 'store_unavailable', step: 'bearer gate' })
         return 'unavailable'
@@ -98,6 +134,18 @@ export function createBearerGate(options: {
       throw error
     }
   }
+
+  /** R159: a token that is bound to a key is no bearer token, and the other way round; both verifiers see to it. */
+  async function tokenOf(request: Request, scheme: 'Bearer' | 'DPoP', value: string): Promise<AccessToken> {
+    return scheme === 'DPoP' && verifier.dpop
+      ? verifier.dpop.verifyAccessToken(request, value, { resource })
+      : verifier.verifyAccessToken(value, resource)
+  }
+}
+
+const invalidToken: Refused = {
+  error: 'invalid_token',
+  description: 'The access token is not valid here, or has ended.',
 }
 
 /** A token that does not say when its user authenticated is not recent. */

@@ -135,7 +135,7 @@ const preflight = (): Response =>
       Allow: 'POST',
       'Access-Control-Allow-Methods': 'POST, GET, DELETE',
       'Access-Control-Allow-Headers':
-        'Authorization, Content-Type, Accept, MCP-Protocol-Version, Mcp-Method, Mcp-Name, Mcp-Session-Id, Last-Event-ID',
+        'Authorization, Content-Type, Accept, DPoP, MCP-Protocol-Version, Mcp-Method, Mcp-Name, Mcp-Session-Id, Last-Event-ID',
       'Access-Control-Max-Age': '7200',
     },
   })
@@ -144,7 +144,10 @@ const preflight = (): Response =>
 function readableBy(origin: string, response: Response): Response {
   const readable = new Response(response.body, response)
   readable.headers.set('Access-Control-Allow-Origin', origin)
-  readable.headers.set('Access-Control-Expose-Headers', 'WWW-Authenticate, Retry-After, Mcp-Session-Id')
+  readable.headers.set(
+    'Access-Control-Expose-Headers',
+    'WWW-Authenticate, Retry-After, DPoP-Nonce, Mcp-Session-Id',
+  )
   readable.headers.append('Vary', 'Origin')
   return readable
 }

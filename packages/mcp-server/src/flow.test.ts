@@ -84,13 +84,14 @@ beforeEach(() => {
 
 const challengeOf = (response: Response) => response.headers.get('www-authenticate')
 const metadataUrl = `${origin}/.well-known/oauth-protected-resource/mcp`
+const signInChallenge = `Bearer resource_metadata="${metadataUrl}", scope="mcp", DPoP algs="ES256 Ed25519 EdDSA PS256 RS256"`
 
 describe('from the first 401 to the call', () => {
   it('R149: the 401 leads to metadata, the metadata to a token, the token through the gate', async () => {
     const { client, serve } = world
     const refused = await client.call('whoami')
     expect(refused.status).toBe(401)
-    expect(challengeOf(refused)).toBe(`Bearer resource_metadata="${metadataUrl}", scope="mcp"`)
+    expect(challengeOf(refused)).toBe(signInChallenge)
 
     const metadata = (await (await serve(new Request(metadataUrl))).json()) as Record<string, string[]>
     const issuer = metadata.authorization_servers?.[0]
@@ -213,7 +214,7 @@ describe('the gate of a real server', () => {
       server.tool('whoami', { description: 'd', auth: {}, run: () => '' })
       const response = await server.fetch(new Request(`${origin}/mcp`, { method }))
       expect(response.status).toBe(401)
-      expect(challengeOf(response)).toBe(`Bearer resource_metadata="${metadataUrl}", scope="mcp"`)
+      expect(challengeOf(response)).toBe(signInChallenge)
     },
   )
 
@@ -270,6 +271,7 @@ describe('the gate of a real server', () => {
         authorization_servers: [origin],
         scopes_supported: ['mcp'],
         bearer_methods_supported: ['header'],
+        dpop_signing_alg_values_supported: ['ES256', 'Ed25519', 'EdDSA', 'PS256', 'RS256'],
         resource_name: 'notebook',
       })
     },

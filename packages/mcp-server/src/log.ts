@@ -19,6 +19,7 @@ export interface Log extends ToolLog {
 /** Fields that may hold a secret wherever they turn up, for what tools log themselves (R188). */
 const secretFields = [
   'authorization',
+  'dpop',
   'cookie',
   'token',
   'access_token',
@@ -100,6 +101,7 @@ const levels: Partial<Record<SallyportEvent['type'], 'debug' | 'warn' | 'error'>
   tool_called: 'debug',
   code_replayed: 'warn',
   refresh_token_reused: 'warn',
+  dpop_proof_replayed: 'warn',
   client_authentication_failed: 'warn',
   connection_refresh_failed: 'warn',
   limit_hit: 'warn',

@@ -92,6 +92,7 @@ function withoutCredentials(request: Request): Request {
   const headers = new Headers(request.headers)
   for (const name of [
     'authorization',
+    'dpop',
     'cookie',
     'proxy-authorization',
     'content-length',

@@ -13,6 +13,8 @@ export interface ProtectedResourceMetadata {
   scopes_supported: readonly string[]
   bearer_methods_supported: readonly ['header']
   resource_name: string
+  /** Algorithms of DPoP proofs; absent where there are none (RFC 9449 §5.1). */
+  dpop_signing_alg_values_supported?: readonly string[]
 }
 
 /** Answers GET, HEAD and a preflight; pages of any origin may read it, and it may be kept for five minutes. */

@@ -2,7 +2,7 @@
 const urlParts = /(\b[a-z][a-z0-9+.-]*:\/\/)(?:[^\s/@"'<>]*@)?([^\s?#"'<>]*)[?#][^\s"'<>]*/gi
 /** What is long and opaque enough to be a token, code, secret or key. */
 const opaque = /\beyJ[A-Za-z0-9_.-]+|[A-Za-z0-9_~+=-]{24,}(?:\.[A-Za-z0-9_~+=-]+)*/g
-const bearer = /\b(bearer|basic)\s+[^\s"',]+/gi
+const bearer = /\b(bearer|dpop|basic)\s+[^\s"',]+/gi
 
 /**
  * Text of an error as it may be logged: without queries, credentials and anything that looks like a secret

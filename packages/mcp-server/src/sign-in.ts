@@ -33,6 +33,13 @@ export const isProvider = (signIn: SignIn | undefined): signIn is Provider =>
 export interface SignInOptions {
   /** OpenID Connect for clients: `openid`, id_tokens, userinfo, sign-out. Default true. */
   openid?: boolean
+  /**
+   * Proof of possession (DPoP): a client that proves to hold a key gets tokens that are worth nothing without it.
+   * Default true; clients that prove nothing get bearer tokens.
+   */
+  dpop?: boolean
+  /** Every proof must carry a nonce of this server, good for five minutes. Default false. */
+  dpopNonces?: boolean
   /** Pre-registered clients. Default: none. */
   clients?: readonly ConfiguredClient[]
   /**
@@ -205,6 +212,8 @@ export function createSignIn(options: {
     connections: createConnectionPlanner(tools, providers, isProvider(signIn) ? signIn.id : undefined),
     ...(settings.sensitiveScopes && { sensitiveScopes: settings.sensitiveScopes }),
     ...(settings.openid !== undefined && { openid: settings.openid }),
+    ...(settings.dpop !== undefined && { dpop: settings.dpop }),
+    ...(settings.dpopNonces !== undefined && { dpopNonces: settings.dpopNonces }),
     ...(settings.clients && { clients: settings.clients }),
     ...(settings.scopeLifetimes && { scopeLifetimes: settings.scopeLifetimes }),
     ...(settings.cleanupIntervalSeconds !== undefined && {
