@@ -18,6 +18,8 @@ export interface UpstreamSettings {
   /** Users sign in at the upstream, or on the development page with the upstream as a connection. */
   signIn: 'upstream' | 'development'
   challengeOnConnect?: boolean
+  /** DPoP proofs need a nonce of the server. */
+  dpopNonces?: boolean
 }
 
 /** The profile in the test upstream's API. */

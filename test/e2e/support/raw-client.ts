@@ -29,8 +29,8 @@ export interface RawClient {
     parameters: URLSearchParams
     verifier: string
   }>
-  redeem(parameters: URLSearchParams, verifier: string): Promise<Response>
-  refresh(refreshToken: string): Promise<Response>
+  redeem(parameters: URLSearchParams, verifier: string, proving?: oauth.DPoPRequestOptions): Promise<Response>
+  refresh(refreshToken: string, proving?: oauth.DPoPRequestOptions): Promise<Response>
   revoke(token: string): Promise<Response>
 }
 
@@ -98,18 +98,20 @@ export async function createRawClient(
       const { url: callback } = await passSignIn(browser, url, plan)
       return { callback, parameters: oauth.validateAuthResponse(server, client, callback, state), verifier }
     },
-    redeem: (parameters, verifier) =>
+    redeem: (parameters, verifier, proving = {}) =>
       oauth.authorizationCodeGrantRequest(server, client, authentication, parameters, redirectUri, verifier, {
         ...http,
+        ...proving,
         additionalParameters: { resource: resource.resource },
       }),
     async signIn(options) {
       const { parameters, verifier } = await raw.authorize(options)
       return oauth.processAuthorizationCodeResponse(server, client, await raw.redeem(parameters, verifier))
     },
-    refresh: refreshToken =>
+    refresh: (refreshToken, proving = {}) =>
       oauth.refreshTokenGrantRequest(server, client, authentication, refreshToken, {
         ...http,
+        ...proving,
         additionalParameters: { resource: resource.resource },
       }),
     revoke: token => oauth.revocationRequest(server, client, authentication, token, http),

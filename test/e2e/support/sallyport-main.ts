@@ -44,6 +44,7 @@ const server = createServer({
   scopes: { 'notes:write': 'Add notes to your notebook' },
   clock,
   ...enterprise,
+  ...(settings.dpopNonces === undefined ? {} : { dpopNonces: settings.dpopNonces }),
   ...(settings.challengeOnConnect === undefined ? {} : { challengeOnConnect: settings.challengeOnConnect }),
 })
 

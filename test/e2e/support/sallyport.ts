@@ -18,6 +18,8 @@ export interface SallyportOptions {
   signIn?: UpstreamSettings['signIn']
   /** Sign-in is asked for when a client connects. Default: the server's own, at the protected call. */
   challengeOnConnect?: boolean
+  /** DPoP proofs need a nonce of the server. Default: the server's own, no. */
+  dpopNonces?: boolean
   /** What the upstream stands in for, and with it the provider in use. Default `oidc`, with the id `upstream`. */
   kind?: UpstreamKind
   /** Of the test upstream. */
@@ -72,6 +74,7 @@ export async function startSallyport(options: SallyportOptions = {}): Promise<Sa
     clientId,
     clientSecret,
     signIn: options.signIn ?? 'upstream',
+    ...(options.dpopNonces === undefined ? {} : { dpopNonces: options.dpopNonces }),
     ...(options.challengeOnConnect === undefined ? {} : { challengeOnConnect: options.challengeOnConnect }),
   }
   let logs = ''
