@@ -85,11 +85,12 @@ export const present = (
   assertion: string,
   body: Readonly<Record<string, string>> = {},
   client: TestClient = agent,
+  headers: Readonly<Record<string, string>> = {},
 ): Promise<Response> =>
   fixture.post(
     '/oauth/token',
     { grant_type: jwtBearerGrant, assertion, ...client.body, ...body },
-    client.headers,
+    { ...client.headers, ...headers },
   )
 
 /** Registers a client, and answers what it was told. */

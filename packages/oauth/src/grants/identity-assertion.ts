@@ -45,8 +45,12 @@ export type AssertionOutcome =
   | { outcome: 'unavailable'; issuer: string; error: OAuthError }
 
 export interface IdentityAssertions {
-  /** Verifies an assertion that this client brings, and uses nothing up. */
-  verify(value: string, clientId: string): Promise<AssertionOutcome>
+  /**
+   * Verifies an assertion that this client brings, and uses nothing up.
+   *
+   * @param dpopJkt thumbprint of the key that the client has proven to hold
+   */
+  verify(value: string, clientId: string, dpopJkt?: string): Promise<AssertionOutcome>
 }
 
 /** R124: longest life of an assertion, in seconds. */
@@ -97,6 +101,7 @@ export function createIdentityAssertions(options: {
     algorithm: AssertionAlgorithm,
     { algorithms, clients, tenants }: TrustedIssuer,
     clientId: string,
+    dpopJkt: string | undefined,
   ): AssertionProblem | undefined => {
     if (!algorithms.includes(algorithm)) return 'algorithm'
     if (claims.aud !== own) return 'audience'
@@ -109,20 +114,21 @@ export function createIdentityAssertions(options: {
         ? claims.tenant === undefined
         : claims.tenant !== undefined && tenants.includes(claims.tenant)
     if (!isTenantTrusted) return 'tenant'
-    // R126: what limits an assertion and is not understood must not be passed over.
-    if (claims.cnf !== undefined || claims.authorization_details !== undefined) return 'constraint'
+    // R126: what limits an assertion and is not understood must not be passed over. A key is: it must be proven.
+    const isKeyProven = claims.cnf === undefined || isBoundTo(claims.cnf, dpopJkt)
+    if (!isKeyProven || claims.authorization_details !== undefined) return 'constraint'
     return undefined
   }
 
   return {
-    async verify(value, clientId) {
+    async verify(value, clientId, dpopJkt) {
       const decoded = decodeAssertion(value, { header: headerSchema, claims: claimsSchema })
       if (!decoded) return { outcome: 'refused', problem: 'malformed', issuer: undefined }
       const { header, claims } = decoded
       const trust = trusted.get(claims.iss)
       if (!trust) return { outcome: 'refused', problem: 'issuer', issuer: undefined }
       const { issuer } = trust
-      const problem = problemOf(claims, header.alg, trust, clientId)
+      const problem = problemOf(claims, header.alg, trust, clientId, dpopJkt)
       if (problem) return { outcome: 'refused', problem, issuer }
       const found = await keys(trust, { keyId: header.kid, algorithm: header.alg }).catch(error => {
         if (error instanceof OAuthError) return error
@@ -155,4 +161,10 @@ export function createIdentityAssertions(options: {
       }
     },
   }
+}
+
+/** Whether a `cnf` names this key, and nothing else (RFC 9449 §6.1). */
+function isBoundTo(cnf: unknown, dpopJkt: string | undefined): boolean {
+  const bond = z.strictObject({ jkt: z.string() }).safeParse(cnf)
+  return bond.success && bond.data.jkt === dpopJkt
 }

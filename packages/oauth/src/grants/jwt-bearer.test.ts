@@ -12,6 +12,7 @@ import {
   type TestClient,
 } from '../authorization-server.fixture.ts'
 import { signAssertion } from '../clients/client-assertion.fixture.ts'
+import { createDpopKey, type DpopKey, signProof } from '../dpop.fixture.ts'
 import { StoreUnavailableError } from '../errors.ts'
 import { sha256 } from '../protocol/hash.ts'
 import {
@@ -76,6 +77,34 @@ describe('jwt-bearer with ID-JAG', () => {
     const claims = JSON.parse(Buffer.from(access.split('.')[1]!, 'base64url').toString())
     expect(claims).toMatchObject({ iss: issuer, aud: resource, amr: ['mfa', 'hwk'], acr: 'urn:acme:strong' })
     expect(JSON.stringify(claims)).not.toContain('canary')
+  })
+
+  it('R159: a client that proves a key gets a token for that key', async () => {
+    const fixture = setUp()
+    const key = createDpopKey()
+    const DPoP = signProof(key, { url: `${issuer}/oauth/token`, now })
+    const token = await tokenOf(await present(fixture, idJag(), {}, agent, { DPoP }))
+    expect(token.token_type).toBe('DPoP')
+    const { verifyAccessToken } = fixture.server
+    expect(await verifyAccessToken(token.access_token!, resource, key.jkt)).toMatchObject({
+      clientId: 'agent',
+    })
+    expect(await fixture.isLive(token.access_token!)).toBe(false)
+  })
+
+  it('R126, R159: an assertion for a key is good with a proof of that key alone, and not used up by others', async () => {
+    const fixture = setUp()
+    const [key, thief] = [createDpopKey(), createDpopKey()]
+    const proofOf = (by: DpopKey) => ({ DPoP: signProof(by, { url: `${issuer}/oauth/token`, now }) })
+    const assertion = idJag({ claims: { cnf: { jkt: key.jkt } } })
+    for (const headers of [{}, proofOf(thief)]) {
+      expect(await outcome(await present(fixture, assertion, {}, agent, headers))).toBe('400 invalid_grant')
+    }
+    expect(problems(fixture)).toEqual(['constraint', 'constraint'])
+    const more = idJag({ claims: { cnf: { jkt: key.jkt, 'x5t#S256': 'x' } } })
+    expect(await outcome(await present(fixture, more, {}, agent, proofOf(key)))).toBe('400 invalid_grant')
+    const token = await tokenOf(await present(fixture, assertion, {}, agent, proofOf(key)))
+    expect(token.token_type).toBe('DPoP')
   })
 
   it('an authentication that has yet to be counts as one of now', async () => {

@@ -23,7 +23,13 @@ import type { IdentityAssertion } from './identity-assertion.ts'
  * @throws {OAuthError} `unauthorized_client`, `invalid_request`, `invalid_grant`, `invalid_target`, `invalid_scope`,
  *   `temporarily_unavailable` when the keys of the issuer cannot be read
  */
-export const jwtBearer: GrantHandler = async (context, client, parameters, consumeAuthentication) => {
+export const jwtBearer: GrantHandler = async (
+  context,
+  client,
+  parameters,
+  consumeAuthentication,
+  dpopJkt,
+) => {
   const { store, clients, identityAssertions, clock, random, tokens, limits, emit } = context
   // R127: whoever knows a public client's id could be it. Of a client with two methods, the one it used counts.
   if (!identityAssertions || client.tokenEndpointAuthMethod === 'none') throw unauthorized()
@@ -41,7 +47,7 @@ export const jwtBearer: GrantHandler = async (context, client, parameters, consu
     return invalidAssertion()
   }
 
-  const verified = await identityAssertions.verify(value, client.clientId)
+  const verified = await identityAssertions.verify(value, client.clientId, dpopJkt)
   if (verified.outcome === 'refused') throw refusal(verified.issuer, verified.problem)
   if (verified.outcome === 'unavailable') {
     emit({ type: 'sign_in_failed', loginId: verified.issuer, clientIdHash, reason: 'unavailable' })
@@ -76,7 +82,12 @@ export const jwtBearer: GrantHandler = async (context, client, parameters, consu
     now,
   )
   const { accessTokenSeconds } = lifetimesOf(context, client, scopes)
-  const access = await tokens.issueAccessToken({ grant: family, scopes, lifeSeconds: accessTokenSeconds })
+  const access = await tokens.issueAccessToken({
+    grant: family,
+    scopes,
+    lifeSeconds: accessTokenSeconds,
+    dpopJkt,
+  })
   await consumeAuthentication()
   if (!(await assertion.claim())) throw refusal(issuer, 'replayed')
   // Stored before it is handed out: a token that cannot be revoked must not exist.
