@@ -33,6 +33,9 @@ export default defineConfig({
         test: {
           ...sharedTest,
           name: 'unit',
+          // Far more than any takes: a busy machine must not fail a test that measures nothing.
+          testTimeout: 30_000,
+          hookTimeout: 30_000,
           include: [
             'packages/*/src/**/*.test.ts',
             'examples/*/*.test.ts',
