@@ -33,6 +33,8 @@ export type {
   ExternalToken,
   Provider,
   ProviderHost,
+  RevocableTokens,
+  RevocationResult,
   SignIn,
 } from './provider.ts'
 export { ConnectionRequiredError, ProviderUnavailableError } from './provider.ts'

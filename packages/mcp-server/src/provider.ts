@@ -17,6 +17,8 @@ export interface Provider<Id extends string = string> {
   readonly id: Id
   /** Name users know it by, such as `Google`. */
   readonly label: string
+  /** It makes connections and signs nobody in, so that it goes into `providers` and never into `signIn`. */
+  readonly connectOnly?: boolean
   /**
    * Called once at start, and only when the server needs the provider. Reads its credentials.
    *
@@ -61,7 +63,31 @@ export interface ConnectedProvider {
   ): Promise<Response>
   /** Whether `fetch` would carry the token to this URL. */
   isApiUrl(url: URL): boolean
+  /**
+   * Takes the user's grant back at the provider, for a connection that has ended here. Never throws for what the
+   * provider does. Absent: the provider has no way to.
+   */
+  revoke?(tokens: RevocableTokens): Promise<RevocationResult>
 }
+
+/** External tokens of an ended connection; they open the user's account until they are revoked. */
+export interface RevocableTokens {
+  readonly accessToken: string
+  readonly refreshToken?: string
+  /** Seconds since the epoch; 0 when the provider does not say. */
+  readonly accessEndsAt: number
+}
+
+/**
+ * What came of a revocation:
+ * - `revoked`: the tokens are good for nothing, now or already before
+ * - `unsupported`: the provider takes nothing back
+ * - `later`: try again with these tokens, which may not be the ones that were given
+ * - `refused`: trying again changes nothing, such as with wrong credentials of ours
+ */
+export type RevocationResult =
+  | { outcome: 'revoked' | 'unsupported' | 'refused' }
+  | { outcome: 'later'; tokens: RevocableTokens; afterSeconds?: number }
 
 /** An external access token. It redacts itself in JSON, `inspect` and string templates; read `value` on purpose. */
 export interface ExternalToken {

@@ -81,13 +81,19 @@ export interface SignInParts {
 /**
  * Checks that every tool's `auth` can be satisfied.
  *
- * @throws {ConfigurationError} when a tool needs sign-in or a provider and the server has none
+ * @throws {ConfigurationError} when a tool needs sign-in or a provider and the server has none, or users were to sign in
+ *   with a provider that only connects
  */
 export function checkTools(
   tools: readonly Tool[],
   signIn: SignIn | undefined,
   providers: readonly Provider[],
 ): void {
+  if (isProvider(signIn) && signIn.connectOnly) {
+    throw new ConfigurationError(
+      `${signIn.label} connects accounts and signs nobody in: put it into the option providers, and give signIn a provider that does, such as google().`,
+    )
+  }
   const ids = new Set<string>()
   for (const { id } of [...(isProvider(signIn) ? [signIn] : []), ...providers]) {
     if (ids.has(id))

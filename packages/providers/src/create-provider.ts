@@ -4,6 +4,7 @@ import { createTokenSource } from './get-fresh-token.ts'
 import { createLogin } from './login.ts'
 import { type ProviderDefinition, readApiOrigins, readCredentials } from './provider-definition.ts'
 import { createProviderFetch } from './provider-fetch.ts'
+import { createRevoke } from './revoke.ts'
 import { requestToken, type TokenReply } from './token-request.ts'
 import { UpstreamError } from './upstream-error.ts'
 
@@ -12,6 +13,7 @@ export function createProvider<const Id extends string>(definition: ProviderDefi
   return {
     id: definition.id,
     label: definition.label,
+    ...(!definition.canSignIn && { connectOnly: true }),
     connect: host => connect(definition, host),
   }
 }
@@ -20,7 +22,7 @@ function connect(definition: ProviderDefinition, host: ProviderHost): ConnectedP
   const { clock, emit } = host
   const credentials = readCredentials(definition, host.environment)
   const origins = readApiOrigins(definition)
-  const upstreamServer = definition.upstreamServer(clock)
+  const upstreamServer = definition.upstreamServer(clock, host.environment)
   const vault = createConnectionVault(host, {
     provider: definition.id,
     refreshIdleSeconds: definition.refreshIdleSeconds,
@@ -35,6 +37,7 @@ function connect(definition: ProviderDefinition, host: ProviderHost): ConnectedP
         credentials,
         parameters: { grant_type: 'refresh_token', refresh_token: refreshToken },
         errorClass: definition.errorClass,
+        format: definition.tokenFormat,
         clock,
       })
     } catch (error) {
@@ -51,5 +54,11 @@ function connect(definition: ProviderDefinition, host: ProviderHost): ConnectedP
     token: tokens.get,
     fetch: createProviderFetch({ label: definition.label, isApiUrl, tokens }),
     isApiUrl,
+    revoke: createRevoke({
+      credentials,
+      revocation: async () => (await upstreamServer()).revocation,
+      requestRefresh,
+      clock,
+    }),
   }
 }

@@ -29,6 +29,8 @@ const metadataSchema = z.object({
   authorization_endpoint: url,
   token_endpoint: url,
   jwks_uri: url,
+  revocation_endpoint: url.optional().catch(undefined),
+  revocation_endpoint_auth_methods_supported: list,
   id_token_signing_alg_values_supported: list,
   token_endpoint_auth_methods_supported: list,
   scopes_supported: list,
@@ -63,21 +65,33 @@ async function discover(issuer: string): Promise<UpstreamServer> {
   const metadata = response.status === 200 ? readMetadata(response.text) : undefined
   // §4.3: byte for byte, or another issuer could answer for this one.
   if (metadata?.issuer !== issuer) throw new UpstreamError('misconfigured')
-  const methods = metadata.token_endpoint_auth_methods_supported ?? ['client_secret_basic']
+  const clientAuthentication = authenticationOf(metadata.token_endpoint_auth_methods_supported)
   const algorithms = metadata.id_token_signing_alg_values_supported ?? ['RS256']
   return {
     issuers: [issuer],
     authorizationEndpoint: metadata.authorization_endpoint,
     tokenEndpoint: metadata.token_endpoint,
     jwksUri: metadata.jwks_uri,
-    clientAuthentication: methods.includes('client_secret_basic') ? 'basic' : 'post',
+    clientAuthentication,
     idTokenAlgorithms: knownAlgorithms.filter(algorithm => algorithms.includes(algorithm)),
     sendsIssuer: metadata.authorization_response_iss_parameter_supported ?? false,
+    ...(metadata.revocation_endpoint !== undefined && {
+      revocation: {
+        endpoint: metadata.revocation_endpoint,
+        // RFC 8414 §2: where it does not say, as at the token endpoint.
+        authentication: metadata.revocation_endpoint_auth_methods_supported
+          ? authenticationOf(metadata.revocation_endpoint_auth_methods_supported)
+          : clientAuthentication,
+      },
+    }),
     ...(metadata.scopes_supported?.includes('offline_access')
       ? { givesRefreshTokens: true, offlineScope: 'offline_access' }
       : { givesRefreshTokens: false }),
   }
 }
+
+const authenticationOf = (methods: readonly string[] = ['client_secret_basic']): 'basic' | 'post' =>
+  methods.includes('client_secret_basic') ? 'basic' : 'post'
 
 function readMetadata(text: string): z.infer<typeof metadataSchema> | undefined {
   try {

@@ -1,9 +1,10 @@
 import type { Provider } from '@sallyport/mcp-server'
 import { createProvider } from './create-provider.ts'
+import { standardErrorClass } from './error-class.ts'
 import {
+  addressesOf,
   assertSecureUrls,
   type ProviderEndpoints,
-  standardErrorClass,
   type TokenRefusal,
 } from './provider-definition.ts'
 import type { ErrorClass } from './upstream-error.ts'
@@ -41,10 +42,11 @@ const apiHosts = [
   'youtube',
 ]
 
-const googleEndpoints: ProviderEndpoints = {
+const googleEndpoints: Omit<ProviderEndpoints, 'userinfo'> = {
   authorization: 'https://accounts.google.com/o/oauth2/v2/auth',
   token: 'https://oauth2.googleapis.com/token',
   jwks: 'https://www.googleapis.com/oauth2/v3/certs',
+  revocation: 'https://oauth2.googleapis.com/revoke',
   // The form without scheme appears in older tokens and means the same issuer.
   issuers: ['https://accounts.google.com', 'accounts.google.com'],
   apiOrigins: apiHosts.map(host => `https://${host}.googleapis.com`),
@@ -61,7 +63,9 @@ export function google(options: GoogleOptions = {}): Provider<'google'> {
     credentialVariables: { clientId: 'GOOGLE_CLIENT_ID', clientSecret: 'GOOGLE_CLIENT_SECRET' },
     credentialHint:
       'create an OAuth client at https://console.cloud.google.com/apis/credentials and set both',
+    canSignIn: true,
     identityScopes: ['openid', 'profile'],
+    scopeParameter: 'scope',
     scopeSeparator: ' ',
     scopeRules: {
       replySeparator: /\s+/,
@@ -84,12 +88,14 @@ export function google(options: GoogleOptions = {}): Provider<'google'> {
     }),
     deniedErrors: ['access_denied'],
     errorClass,
+    tokenFormat: {},
+    rotatesRefreshTokens: false,
     accessTokenSeconds: 3600,
     // Google drops a refresh token that was not used for six months.
     refreshIdleSeconds: 180 * 86_400,
     apiOrigins: endpoints.apiOrigins,
     upstreamServer() {
-      assertSecureUrls('Google', [endpoints.authorization, endpoints.token, endpoints.jwks])
+      assertSecureUrls('Google', addressesOf(endpoints))
       return async () => ({
         issuers: endpoints.issuers,
         authorizationEndpoint: endpoints.authorization,
@@ -99,6 +105,8 @@ export function google(options: GoogleOptions = {}): Provider<'google'> {
         idTokenAlgorithms: ['RS256'],
         givesRefreshTokens: true,
         sendsIssuer: false,
+        // Asks for no credentials, and takes back every scope and token of the user in the whole Google project.
+        revocation: { endpoint: endpoints.revocation, authentication: 'none', goneErrors: ['invalid_token'] },
       })
     },
   })

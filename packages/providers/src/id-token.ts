@@ -3,11 +3,13 @@ import {
   createRemoteJWKSet,
   customFetch,
   errors,
+  type JWTPayload,
   type JWTVerifyResult,
   jwtVerify,
   type RemoteJWKSet,
 } from 'jose'
 import { z } from 'zod'
+import { tenantPlaceholder } from './issuer.ts'
 import { fetchLimited } from './limited-fetch.ts'
 import type { UpstreamServer } from './provider-definition.ts'
 import { UpstreamError } from './upstream-error.ts'
@@ -29,6 +31,9 @@ export interface IdTokenExpectation {
   /** The nonce that was sent; undefined when the provider echoes none. */
   nonce: string | undefined
 }
+
+/** Microsoft's claims: the tenant, and the user's id in it. */
+const tenantSchema = z.object({ tid: z.guid(), oid: z.guid() })
 
 export type IdTokenVerifier = (idToken: string, expectation: IdTokenExpectation) => Promise<Identity>
 
@@ -63,11 +68,14 @@ export function createIdTokenVerifier(clock: Clock): IdTokenVerifier {
     return keySource.keys
   }
   return async (idToken, { server, clientId, nonce }) => {
+    if (server.jwksUri === undefined) throw new Error('id_token refused: no keys')
+    const keys = keysOf(server.jwksUri)
+    const isPerTenant = server.issuers[0].includes(tenantPlaceholder)
     let verified: JWTVerifyResult
     try {
-      verified = await jwtVerify(idToken, keysOf(server.jwksUri), {
+      verified = await jwtVerify(idToken, keys, {
         algorithms: [...server.idTokenAlgorithms],
-        issuer: [...server.issuers],
+        ...(!isPerTenant && { issuer: [...server.issuers] }),
         audience: clientId,
         requiredClaims: ['sub', 'exp', 'iat'],
         clockTolerance: clockToleranceSeconds,
@@ -84,12 +92,15 @@ export function createIdTokenVerifier(clock: Clock): IdTokenVerifier {
     }
     const claims = claimsSchema.safeParse(payload)
     if (!claims.success) throw new Error('id_token refused: wrong claims')
-    const { sub, azp, name, auth_time, amr, acr } = claims.data
+    const { azp, name, auth_time, amr, acr } = claims.data
     if (azp !== undefined && azp !== clientId) throw new Error('id_token refused: wrong azp')
     if (nonce !== undefined && claims.data.nonce !== nonce) throw new Error('id_token refused: wrong nonce')
+    const kid = protectedHeader.kid
+    const key = keys.jwks()?.keys.find(key => key.kid === kid) as { issuer?: unknown } | undefined
     return {
-      issuer: server.issuers[0],
-      subject: sub,
+      ...(isPerTenant
+        ? identifyInTenant(payload, server, key?.issuer)
+        : { issuer: server.issuers[0], subject: claims.data.sub }),
       ...(name !== undefined && { name }),
       ...(auth_time !== undefined &&
         auth_time <= clock() + clockToleranceSeconds && { authTime: Math.min(auth_time, clock()) }),
@@ -97,6 +108,29 @@ export function createIdTokenVerifier(clock: Clock): IdTokenVerifier {
       ...(acr !== undefined && { acr }),
     }
   }
+}
+
+/**
+ * Microsoft: the issuer names the tenant, and within it `oid` is the user, for every application alike. `sub`, which
+ * is another for each application, would make a new user of everybody when the application is registered anew.
+ */
+function identifyInTenant(
+  payload: JWTPayload,
+  { issuers, tenants }: UpstreamServer,
+  keyIssuer: unknown,
+): Pick<Identity, 'issuer' | 'subject'> {
+  const claims = tenantSchema.safeParse(payload)
+  if (!claims.success) throw new Error('id_token refused: wrong tid or oid')
+  const { tid, oid } = claims.data
+  const ofTenant = (issuer: string) => issuer.replace(tenantPlaceholder, tid)
+  const issuer = issuers.map(ofTenant).find(issuer => issuer === payload.iss)
+  if (issuer === undefined) throw new Error('id_token refused: wrong iss')
+  // A key may be good for one tenant only; that of another must not sign for this one.
+  if (typeof keyIssuer === 'string' && ofTenant(keyIssuer) !== issuer) {
+    throw new Error('id_token refused: key of another issuer')
+  }
+  if (tenants && !tenants(tid)) throw new Error('id_token refused: wrong tenant')
+  return { issuer, subject: oid }
 }
 
 /** jose hangs the whole payload, with the user's name and address, on its errors; only the reason goes on. */

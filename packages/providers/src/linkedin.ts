@@ -1,9 +1,10 @@
 import type { Provider } from '@sallyport/mcp-server'
 import { createProvider } from './create-provider.ts'
+import { standardErrorClass } from './error-class.ts'
 import {
+  addressesOf,
   assertSecureUrls,
   type ProviderEndpoints,
-  standardErrorClass,
   type TokenRefusal,
 } from './provider-definition.ts'
 import type { ErrorClass } from './upstream-error.ts'
@@ -17,10 +18,11 @@ export interface LinkedinOptions {
   endpoints?: Partial<ProviderEndpoints>
 }
 
-const linkedinEndpoints: ProviderEndpoints = {
+const linkedinEndpoints: Omit<ProviderEndpoints, 'userinfo'> = {
   authorization: 'https://www.linkedin.com/oauth/v2/authorization',
   token: 'https://www.linkedin.com/oauth/v2/accessToken',
   jwks: 'https://www.linkedin.com/oauth/openid/jwks',
+  revocation: 'https://www.linkedin.com/oauth/v2/revoke',
   // The short form was used until spring 2024.
   issuers: ['https://www.linkedin.com/oauth', 'https://www.linkedin.com'],
   apiOrigins: ['https://api.linkedin.com'],
@@ -39,7 +41,9 @@ export function linkedin(options: LinkedinOptions = {}): Provider<'linkedin'> {
     clientSecret: options.clientSecret,
     credentialVariables: { clientId: 'LINKEDIN_CLIENT_ID', clientSecret: 'LINKEDIN_CLIENT_SECRET' },
     credentialHint: 'create an app at https://www.linkedin.com/developers/apps and set both',
+    canSignIn: true,
     identityScopes: ['openid', 'profile'],
+    scopeParameter: 'scope',
     scopeSeparator: ' ',
     scopeRules: { replySeparator: /[\s,]+/, aliases: {} },
     // The web flow answers 401 invalid_client to a code_verifier.
@@ -51,11 +55,13 @@ export function linkedin(options: LinkedinOptions = {}): Provider<'linkedin'> {
     authorizationParameters: () => ({}),
     deniedErrors: ['access_denied', 'user_cancelled_login', 'user_cancelled_authorize'],
     errorClass,
+    tokenFormat: {},
+    rotatesRefreshTokens: false,
     accessTokenSeconds: 60 * 86_400,
     refreshIdleSeconds: 365 * 86_400,
     apiOrigins: endpoints.apiOrigins,
     upstreamServer() {
-      assertSecureUrls('LinkedIn', [endpoints.authorization, endpoints.token, endpoints.jwks])
+      assertSecureUrls('LinkedIn', addressesOf(endpoints))
       return async () => ({
         issuers: endpoints.issuers,
         authorizationEndpoint: endpoints.authorization,
@@ -66,6 +72,7 @@ export function linkedin(options: LinkedinOptions = {}): Provider<'linkedin'> {
         idTokenAlgorithms: ['RS256'],
         givesRefreshTokens: false,
         sendsIssuer: false,
+        revocation: { endpoint: endpoints.revocation, authentication: 'post', token: 'access_token' },
       })
     },
   })

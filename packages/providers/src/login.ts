@@ -7,6 +7,7 @@ import {
   type RedirectLogin,
 } from '@sallyport/oauth'
 import { base64url } from 'jose'
+import { findAccount } from './account.ts'
 import type { ConnectionVault, HeldConnection } from './connection-vault.ts'
 import {
   accessEndsAt,
@@ -17,6 +18,7 @@ import {
   usableRefreshToken,
 } from './external-token.ts'
 import { createIdTokenVerifier, type Identity } from './id-token.ts'
+import { isIssuerOf } from './issuer.ts'
 import type {
   AuthorizationSituation,
   ClientCredentials,
@@ -87,8 +89,7 @@ export function createLogin(parts: LoginParts): RedirectLogin {
     }
     // RFC 9207 §2.4: before anything else, errors included, or another provider's answer would be taken for this one's.
     const issuer = parameters.get('iss')
-    if (issuer === null ? server.sendsIssuer : !server.issuers.includes(issuer))
-      throw new LoginError('failed')
+    if (issuer === null ? server.sendsIssuer : !isIssuerOf(server, issuer)) throw new LoginError('failed')
     const error = parameters.get('error')
     if (error !== null) {
       if (definition.deniedErrors.includes(error)) throw new LoginError('denied')
@@ -112,10 +113,29 @@ export function createLogin(parts: LoginParts): RedirectLogin {
         ...(memory.verifier !== undefined && { code_verifier: memory.verifier }),
       },
       errorClass: definition.errorClass,
+      format: definition.tokenFormat,
       clock,
     })
     if (reply.outcome === 'refused') throw reply.error
-    return reply.grant
+    return reply
+  }
+
+  async function identify(
+    { grant, reply = {} }: Awaited<ReturnType<typeof exchange>>,
+    server: UpstreamServer,
+    nonce: string | undefined,
+  ): Promise<Identity> {
+    if (definition.account) {
+      const { accessToken } = grant
+      return findAccount(definition.account, {
+        issuer: server.issuers[0],
+        accessToken,
+        reply,
+        now: clock(),
+      })
+    }
+    if (grant.idToken === undefined) throw new LoginError('failed')
+    return verifyIdToken(grant.idToken, { server, clientId: credentials.clientId, nonce })
   }
 
   async function storeTrip(userId: string, trip: Trip): Promise<'incomplete' | undefined> {
@@ -181,7 +201,8 @@ export function createLogin(parts: LoginParts): RedirectLogin {
         response_type: 'code',
         client_id: credentials.clientId,
         redirect_uri: callbackUrl,
-        scope: asked.join(definition.scopeSeparator),
+        ...(definition.scopeParameter !== undefined &&
+          asked.length > 0 && { [definition.scopeParameter]: asked.join(definition.scopeSeparator) }),
         state: upstreamState,
         ...(nonce !== undefined && { nonce }),
         ...(verifier !== undefined && {
@@ -194,7 +215,9 @@ export function createLogin(parts: LoginParts): RedirectLogin {
         scopes: asked.join(' '),
         ...(verifier !== undefined && { verifier }),
         ...(nonce !== undefined && { nonce }),
-        ...(own.prompt === 'consent' && { forcedConsent: 'yes' }),
+        ...((own.prompt === 'consent' || (situation.wantsRefreshToken && server.offlineNeedsNoConsent)) && {
+          refreshTokenIsFinal: 'yes',
+        }),
       }
       return { url: url.href, memory }
     },
@@ -203,11 +226,10 @@ export function createLogin(parts: LoginParts): RedirectLogin {
       const { memory } = callback
       const server = await parts.upstreamServer().catch(toLoginError)
       const code = readCode(callback.parameters, server)
-      const grant = await exchange(code, callback, server).catch(toLoginError)
+      const granted = await exchange(code, callback, server).catch(toLoginError)
+      const { grant } = granted
       const receivedAt = clock()
-      if (grant.idToken === undefined) throw new LoginError('failed')
-      const expectation = { server, clientId: credentials.clientId, nonce: memory.nonce }
-      const identity = await verifyIdToken(grant.idToken, expectation).catch(toLoginError)
+      const identity = await identify(granted, server, memory.nonce).catch(toLoginError)
       const trip: Trip = {
         identity,
         grant,
@@ -217,7 +239,7 @@ export function createLogin(parts: LoginParts): RedirectLogin {
           grant.scope === undefined
             ? normaliseScopes((memory.scopes ?? '').split(' '), rules)
             : parseScope(grant.scope, rules),
-        refreshTokenIsFinal: memory.forcedConsent !== undefined || !server.givesRefreshTokens,
+        refreshTokenIsFinal: memory.refreshTokenIsFinal !== undefined || !server.givesRefreshTokens,
       }
       return { ...identity, onUser: userId => storeTrip(userId, trip) }
     },
@@ -264,6 +286,7 @@ async function challengeOf(verifier: string): Promise<string> {
 
 /** Many reasons, few answers: what may pass is `unavailable`, everything else is `failed`. */
 function toLoginError(error: unknown): never {
+  if (error instanceof LoginError) throw error
   const isPassing =
     error instanceof UpstreamError &&
     (error.errorClass === 'transient' || error.errorClass === 'rate_limited')

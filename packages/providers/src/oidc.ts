@@ -1,8 +1,8 @@
 import type { Provider } from '@sallyport/mcp-server'
-import { ConfigurationError } from '@sallyport/oauth'
 import { createProvider } from './create-provider.ts'
 import { createDiscovery } from './discovery.ts'
-import { assertSecureUrls, standardErrorClass } from './provider-definition.ts'
+import { standardErrorClass } from './error-class.ts'
+import { assertProviderId, assertSecureUrls } from './provider-definition.ts'
 
 export interface OidcOptions<Id extends string> {
   /** Name tools use; lower-case letters, digits and hyphens. Its callback path is `/oauth/callback/{id}`. */
@@ -28,7 +28,9 @@ export function oidc<const Id extends string>(options: OidcOptions<Id>): Provide
     clientId: options.clientId,
     clientSecret: options.clientSecret,
     credentialHint: 'pass both as the provider issued them for this application',
+    canSignIn: true,
     identityScopes: ['openid', ...(options.scopes ?? ['profile'])],
+    scopeParameter: 'scope',
     scopeSeparator: ' ',
     scopeRules: { replySeparator: /\s+/, aliases: {} },
     pkce: true,
@@ -42,15 +44,13 @@ export function oidc<const Id extends string>(options: OidcOptions<Id>): Provide
       wantsRefreshToken && hasLiveGrant === false ? { prompt: 'consent' } : {},
     deniedErrors: ['access_denied'],
     errorClass: standardErrorClass,
+    tokenFormat: {},
+    rotatesRefreshTokens: false,
     accessTokenSeconds: 0,
     refreshIdleSeconds: 365 * 86_400,
     apiOrigins: options.apiOrigins,
     upstreamServer(clock) {
-      if (!/^[a-z0-9-]+$/.test(id)) {
-        throw new ConfigurationError(
-          `The provider id "${id}" must consist of lower-case letters, digits and hyphens.`,
-        )
-      }
+      assertProviderId(id)
       assertSecureUrls(label, [issuer])
       return createDiscovery(issuer, clock)
     },

@@ -1,22 +1,35 @@
 import { type Clock, ConfigurationError, type LoginPrompt } from '@sallyport/oauth'
+import type { AccountLookup } from './account.ts'
+import type { Revocation } from './revoke.ts'
 import type { ScopeRules } from './scope.ts'
+import type { TokenFormat } from './token-format.ts'
 import type { ErrorClass } from './upstream-error.ts'
 
 /** The authorization server of a provider: constant, or what its discovery document says. */
 export interface UpstreamServer {
-  /** Values of `iss` that are this provider; the first is the canonical one identities are kept under (R76). */
+  /**
+   * Values of `iss` that are this provider; the first is the canonical one identities are kept under (R76). One with
+   * `{tenantid}` stands for every tenant: the claim `tid` fills it in.
+   */
   issuers: readonly [string, ...string[]]
+  /** Tenants whose users may come, where issuers are per tenant. Default: all. */
+  tenants?(tenantId: string): boolean
   authorizationEndpoint: string
   tokenEndpoint: string
-  jwksUri: string
+  /** Keys of its id_tokens; absent for a provider without OpenID Connect. */
+  jwksUri?: string
   /** How the client secret is sent: `client_secret_post` or `client_secret_basic`. */
   clientAuthentication: 'post' | 'basic'
   /** JWS algorithms accepted on an id_token. */
   idTokenAlgorithms: readonly string[]
-  /** Whether a refresh token can be had by asking for consent again. */
+  /** Whether a refresh token can be had by asking for it, or for consent again. */
   givesRefreshTokens: boolean
   /** Scope that asks for a refresh token, where a scope does. */
   offlineScope?: string
+  /** Whether asking once is enough: forced consent would not bring what a first request did not. Default false. */
+  offlineNeedsNoConsent?: boolean
+  /** How a grant is taken back; absent where the provider has no way to. */
+  revocation?: Revocation
   /** Whether every authorization response carries `iss` (RFC 9207 §3); one without it is then refused. */
   sendsIssuer: boolean
 }
@@ -25,7 +38,12 @@ export interface UpstreamServer {
 export interface ProviderEndpoints {
   authorization: string
   token: string
+  /** Keys of id_tokens, for a provider of OpenID Connect. */
   jwks: string
+  /** Who the user is, for a provider without OpenID Connect. */
+  userinfo: string
+  /** Where grants are taken back. */
+  revocation: string
   /** Accepted values of `iss`; the first is the one identities are kept under. */
   issuers: readonly [string, ...string[]]
   /** Origins that receive the user's token. */
@@ -44,8 +62,12 @@ export interface AuthorizationSituation {
 export interface TokenRefusal {
   status: number
   error: string | undefined
+  /** `error_subtype` (Google) or `suberror` (Microsoft). */
   errorSubtype: string | undefined
+  /** Microsoft's numbers of what went wrong. */
+  errorCodes: readonly number[]
   description: string | undefined
+  headers: Headers
 }
 
 /** One upstream provider as data, with its quirks as small functions. */
@@ -58,8 +80,14 @@ export interface ProviderDefinition<Id extends string = string> {
   credentialVariables?: { clientId: string; clientSecret: string }
   /** Where a deployer gets credentials, as the end of a sentence. */
   credentialHint: string
+  /** Whether users may sign in with it. One that only connects is no proof of who sits there. */
+  canSignIn: boolean
+  /** Who the user is, when no id_token says so. Absent: an id_token must. */
+  account?: AccountLookup
   /** Asked for at every sign-in. */
   identityScopes: readonly string[]
+  /** Name of the parameter that carries scopes; undefined when the provider knows none, and grants all or nothing. */
+  scopeParameter: string | undefined
   scopeSeparator: string
   scopeRules: ScopeRules
   /** Whether PKCE S256 is sent. */
@@ -78,6 +106,10 @@ export interface ProviderDefinition<Id extends string = string> {
   /** Values of `error` in the callback that mean that the user declined. */
   deniedErrors: readonly string[]
   errorClass(refusal: TokenRefusal): ErrorClass
+  /** Where its token endpoint leaves RFC 6749. */
+  tokenFormat: TokenFormat
+  /** Whether a refresh spends the refresh token, so that a lost reply is a lost grant. */
+  rotatesRefreshTokens: boolean
   /** Life of an access token whose reply names none, in seconds; 0 = it does not end by itself. */
   accessTokenSeconds: number
   /** How long a refresh token lasts unused when its reply does not say, in seconds. */
@@ -85,36 +117,16 @@ export interface ProviderDefinition<Id extends string = string> {
   /** Origins that receive the user's token, and nothing else does (R184). */
   apiOrigins: readonly string[]
   /** Called once per server, so that what it caches belongs to that server. */
-  upstreamServer(clock: Clock): () => Promise<UpstreamServer>
+  upstreamServer(
+    clock: Clock,
+    environment: Readonly<Record<string, string | undefined>>,
+  ): () => Promise<UpstreamServer>
 }
 
 /** Credentials of a ready provider. */
 export interface ClientCredentials {
   clientId: string
   clientSecret: string
-}
-
-/** The error codes of RFC 6749 §5.2 and OpenID Connect Core §3.1.2.6; a provider adds its own before. */
-export function standardErrorClass({ status, error }: TokenRefusal): ErrorClass {
-  switch (error) {
-    case 'invalid_grant':
-      return 'dead'
-    case 'interaction_required':
-    case 'consent_required':
-    case 'login_required':
-    case 'account_selection_required':
-      return 'consent'
-    case 'invalid_client':
-    case 'unauthorized_client':
-    case 'unsupported_grant_type':
-    case 'invalid_scope':
-      return 'misconfigured'
-    case 'temporarily_unavailable':
-    case 'server_error':
-      return 'transient'
-    default:
-      return status === 401 ? 'misconfigured' : 'unknown'
-  }
 }
 
 /**
@@ -163,6 +175,29 @@ export function readApiOrigins({ label, apiOrigins }: ProviderDefinition): Reado
     }
   }
   return new Set(apiOrigins.map(origin => new URL(origin).origin))
+}
+
+/**
+ * Checks an id that options set: it is part of a path.
+ *
+ * @throws {ConfigurationError} when it does not fit there
+ */
+export function assertProviderId(id: string): void {
+  if (/^[a-z0-9-]+$/.test(id)) return
+  throw new ConfigurationError(
+    `The provider id "${id}" must consist of lower-case letters, digits and hyphens.`,
+  )
+}
+
+/** The addresses among a provider's endpoints. */
+export function addressesOf({
+  authorization,
+  token,
+  jwks,
+  userinfo,
+  revocation,
+}: Partial<ProviderEndpoints>): string[] {
+  return [authorization, token, jwks, userinfo, revocation].filter(address => address !== undefined)
 }
 
 /**

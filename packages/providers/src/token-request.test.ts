@@ -1,6 +1,6 @@
 import { inspect } from 'node:util'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { standardErrorClass } from './provider-definition.ts'
+import { standardErrorClass } from './error-class.ts'
 import { clientId, clientSecret, type FakeUpstream, startFakeUpstream } from './testing/fake-upstream.ts'
 import { requestToken } from './token-request.ts'
 

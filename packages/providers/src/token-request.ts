@@ -1,7 +1,11 @@
 import type { Clock } from '@sallyport/oauth'
 import { z } from 'zod'
+import { basicAuthorization } from './client-authentication.ts'
+import { asObject, type JsonObject, parseJson } from './json.ts'
 import { fetchLimited, type LimitedResponse } from './limited-fetch.ts'
 import type { ClientCredentials, TokenRefusal } from './provider-definition.ts'
+import { boundedWait, readRetryAfter } from './retry-after.ts'
+import type { TokenFormat } from './token-format.ts'
 import { type ErrorClass, UpstreamError } from './upstream-error.ts'
 
 /** Tokens as a token endpoint grants them; lives in seconds from now. */
@@ -16,8 +20,8 @@ export interface TokenGrant {
 }
 
 export type TokenReply =
-  | { outcome: 'granted'; grant: TokenGrant }
-  | { outcome: 'refused'; error: UpstreamError }
+  /** `reply`: as the provider sent it, for who must learn the account from it. */
+  { outcome: 'granted'; grant: TokenGrant; reply?: JsonObject } | { outcome: 'refused'; error: UpstreamError }
 
 export interface TokenRequest {
   endpoint: string
@@ -26,15 +30,14 @@ export interface TokenRequest {
   /** `grant_type` and what belongs to it. */
   parameters: Readonly<Record<string, string>>
   errorClass(refusal: TokenRefusal): ErrorClass
+  /** Default: as RFC 6749 says. */
+  format?: TokenFormat
   clock: Clock
   /** Default 10 000. */
   timeoutMs?: number
 }
 
 const maxReplyBytes = 64 * 1024
-
-/** Longest `Retry-After` we follow, so that one wrong header does not close a provider for days. */
-const maxRetryAfterSeconds = 3600
 
 // Visible ASCII: a value that does not fit a header would appear in the error of the `fetch` that carries it.
 const tokenValue = z.string().regex(/^[\x21-\x7e]+$/)
@@ -65,6 +68,8 @@ const grantSchema = z.object({
 const refusalSchema = z.object({
   error: optionalText,
   error_subtype: optionalText,
+  suberror: optionalText,
+  error_codes: z.array(z.int()).catch([]),
   error_description: optionalText,
 })
 
@@ -73,36 +78,52 @@ const refusalSchema = z.object({
  * goes wrong is a refusal with its class, and no text of the provider goes further than this file.
  */
 export async function requestToken(request: TokenRequest): Promise<TokenReply> {
-  const { clientId, clientSecret } = request.credentials
-  const form = new URLSearchParams(request.parameters)
-  const headers = new Headers({ accept: 'application/json' })
-  if (request.clientAuthentication === 'basic') {
-    headers.set('authorization', `Basic ${btoa(`${formEncode(clientId)}:${formEncode(clientSecret)}`)}`)
-  } else {
-    form.set('client_id', clientId)
-    form.set('client_secret', clientSecret)
-  }
+  const { format = {} } = request
   let response: LimitedResponse
   try {
-    response = await fetchLimited(
-      request.endpoint,
-      { method: 'POST', headers, body: form },
-      { timeoutMs: request.timeoutMs ?? 10_000, maxBytes: maxReplyBytes },
-    )
+    response = await fetchLimited(request.endpoint, toInit(request, format), {
+      timeoutMs: request.timeoutMs ?? 10_000,
+      maxBytes: maxReplyBytes,
+    })
   } catch {
     return refused('transient')
   }
-  const body = parseJson(response.text)
-  if (response.status >= 200 && response.status < 300) {
-    const granted = grantSchema.safeParse(body)
-    if (granted.success) return { outcome: 'granted', grant: toTokenGrant(granted.data) }
+  const reply = asObject(parseBody(response))
+  const members = reply && format.readReply ? format.readReply(reply) : reply
+  const isSuccess = response.status >= 200 && response.status < 300
+  // GitHub and Slack refuse with HTTP 200.
+  if (isSuccess && reply && members?.error === undefined) {
+    const granted = grantSchema.safeParse(members)
+    if (granted.success) return { outcome: 'granted', grant: toTokenGrant(granted.data), reply }
   }
-  return sortRefusal(response, body, request)
+  return sortRefusal(response, members, request)
+}
+
+function toInit({ credentials, clientAuthentication, parameters }: TokenRequest, format: TokenFormat) {
+  const headers = new Headers({ ...format.headers, accept: 'application/json' })
+  const { clientId, clientSecret } = credentials
+  if (clientAuthentication === 'basic') headers.set('authorization', basicAuthorization(credentials))
+  const sent =
+    clientAuthentication === 'post'
+      ? { ...parameters, client_id: clientId, client_secret: clientSecret }
+      : parameters
+  if (format.body === 'json') headers.set('content-type', 'application/json')
+  const body = format.body === 'json' ? JSON.stringify(sent) : new URLSearchParams(sent)
+  return { method: 'POST', headers, body }
+}
+
+/** JSON; or a form, as servers older than RFC 6749 answer whatever they are asked for. */
+function parseBody({ headers, text }: LimitedResponse): unknown {
+  const isForm = headers.get('content-type')?.startsWith('application/x-www-form-urlencoded')
+  return isForm ? Object.fromEntries(new URLSearchParams(text)) : parseJson(text)
 }
 
 function sortRefusal({ status, headers }: LimitedResponse, body: unknown, request: TokenRequest): TokenReply {
   const members = refusalSchema.safeParse(body).data
-  const retryAfterSeconds = readRetryAfter(headers.get('retry-after'), request.clock())
+  const now = request.clock()
+  const vendorWait = request.format?.retryAfter?.(headers, now)
+  const retryAfterSeconds =
+    readRetryAfter(headers, now) ?? (vendorWait === undefined ? undefined : boundedWait(vendorWait))
   const code = members?.error
   const refuse = (errorClass: ErrorClass) => refused(errorClass, { retryAfterSeconds, code })
   if (status === 429) return refuse('rate_limited')
@@ -112,8 +133,10 @@ function sortRefusal({ status, headers }: LimitedResponse, body: unknown, reques
     request.errorClass({
       status,
       error: members?.error,
-      errorSubtype: members?.error_subtype,
+      errorSubtype: members?.error_subtype ?? members?.suberror,
+      errorCodes: members?.error_codes ?? [],
       description: members?.error_description,
+      headers,
     }),
   )
 }
@@ -135,25 +158,5 @@ function toTokenGrant(reply: z.infer<typeof grantSchema>): TokenGrant {
     }),
     ...(reply.scope !== undefined && { scope: reply.scope }),
     ...(reply.id_token !== undefined && { idToken: reply.id_token }),
-  }
-}
-
-/** `Retry-After` in seconds from now (RFC 9110 §10.2.3): a number or a date; anything else counts as not sent. */
-function readRetryAfter(value: string | null, now: number): number | undefined {
-  if (value === null) return undefined
-  const wait = /^\d+$/.test(value) ? Number(value) : Math.ceil(Date.parse(value) / 1000) - now
-  return Number.isFinite(wait) ? Math.min(Math.max(wait, 0), maxRetryAfterSeconds) : undefined
-}
-
-/** RFC 6749 §2.3.1: id and secret are form-encoded before they become Basic credentials. */
-function formEncode(value: string): string {
-  return new URLSearchParams({ v: value }).toString().slice(2)
-}
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text)
-  } catch {
-    return undefined
   }
 }
