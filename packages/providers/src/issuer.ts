@@ -7,7 +7,7 @@ export const tenantPlaceholder = '{tenantid}'
  * Whether the `iss` of an authorization response is this provider (RFC 9207 §2.4). Of an issuer per tenant any tenant
  * will do here: which one it is, only the id_token can prove.
  */
-export function isIssuerOf({ issuers }: UpstreamServer, issuer: string): boolean {
+export function isIssuerOf({ issuers }: Pick<UpstreamServer, 'issuers'>, issuer: string): boolean {
   return issuers.some(known => {
     const [before = '', after] = known.split(tenantPlaceholder)
     if (after === undefined) return issuer === known
