@@ -1,5 +1,3 @@
-import type { UpstreamKind } from '@sallyport/test-upstream'
-
 /** What the test tells the server's process. */
 export interface SallyportMessage {
   /** Moves the server's clock ahead. */
@@ -8,7 +6,7 @@ export interface SallyportMessage {
 
 /** Where the server finds the test upstream, in `E2E_UPSTREAM` as JSON. */
 export interface UpstreamSettings {
-  kind: UpstreamKind
+  kind: 'oidc' | 'google' | 'linkedin'
   issuer: string
   apiOrigin: string
   clientId: string

@@ -4,12 +4,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import {
-  startUpstream,
-  type Upstream,
-  type UpstreamKind,
-  type UpstreamOptions,
-} from '@sallyport/test-upstream'
+import { startUpstream, type Upstream, type UpstreamOptions } from '@sallyport/test-upstream'
 import { freePort } from './free-port.ts'
 import type { SallyportMessage, UpstreamSettings } from './messages.ts'
 
@@ -21,7 +16,7 @@ export interface SallyportOptions {
   /** DPoP proofs need a nonce of the server. Default: the server's own, no. */
   dpopNonces?: boolean
   /** What the upstream stands in for, and with it the provider in use. Default `oidc`, with the id `upstream`. */
-  kind?: UpstreamKind
+  kind?: UpstreamSettings['kind']
   /** Of the test upstream. */
   upstream?: Pick<UpstreamOptions, 'autoConsent' | 'refreshTokens' | 'rotateRefreshTokens'>
   /** Environment variables beyond the usual. */

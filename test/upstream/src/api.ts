@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Account } from './accounts.ts'
 import { googleScopes, type UpstreamKind } from './kinds.ts'
+import { notionError } from './quirks.ts'
 
 /** A request that carries a live access token. */
 export interface ApiCaller {
@@ -24,14 +25,42 @@ const linkedinError = (status: number, code: string, message: string, serviceErr
   body: { status, ...(serviceErrorCode === undefined ? {} : { serviceErrorCode }), code, message },
 })
 
+const unauthorizedAnswers: Record<UpstreamKind, Answer> = {
+  oidc: { status: 401, body: { error: 'invalid_token' } },
+  google: googleError(401, 'UNAUTHENTICATED', 'Request had invalid authentication credentials.'),
+  linkedin: linkedinError(401, 'INVALID_ACCESS_TOKEN', 'Invalid access token', 65600),
+  github: { status: 401, body: { message: 'Bad credentials' } },
+  microsoft: { status: 401, body: { error: { code: 'InvalidAuthenticationToken' } } },
+  slack: { status: 401, body: { ok: false, error: 'invalid_auth' } },
+  notion: { status: 401, body: notionError(401, 'unauthorized') },
+}
+
 function unauthorized(kind: UpstreamKind): Answer {
-  const answer =
-    kind === 'google'
-      ? googleError(401, 'UNAUTHENTICATED', 'Request had invalid authentication credentials.')
-      : kind === 'linkedin'
-        ? linkedinError(401, 'INVALID_ACCESS_TOKEN', 'Invalid access token', 65600)
-        : { status: 401, body: { error: 'invalid_token' } }
-  return { ...answer, headers: { 'www-authenticate': 'Bearer error="invalid_token"' } }
+  const challenge = { 'www-authenticate': 'Bearer error="invalid_token"' }
+  return { ...unauthorizedAnswers[kind], headers: challenge }
+}
+
+/** Numeric id of a GitHub user. */
+const githubId = ({ sub }: Account) => Number(sub.slice(-8))
+
+const githubLogin = ({ email }: Account) => email.split('@')[0]
+
+/** Issues assigned to the user: one in a public repository, and with `repo` one in a private one. */
+function listIssues(url: URL, { account, scopes }: ApiCaller): Answer {
+  const issue = (number: number, repository: string, title: string) => ({
+    id: number,
+    number,
+    title,
+    state: 'open',
+    html_url: `https://github.com/${repository}/issues/${number}`,
+    repository: { full_name: repository },
+    user: { login: githubLogin(account), id: githubId(account) },
+  })
+  const open = [
+    issue(7, 'upstream/docs', `Typo found by ${account.name}`),
+    ...(scopes.includes('repo') ? [issue(3, 'upstream/secret', 'The gate squeaks')] : []),
+  ]
+  return { status: 200, body: url.searchParams.get('state') === 'closed' ? [] : open }
 }
 
 const readers: readonly string[] = [
@@ -103,6 +132,12 @@ function route(
   if (operation === 'GET /api/profile') return { status: 200, body: caller.account }
   if (kind === 'google' && operation === 'GET /calendar/v3/calendars/primary/events')
     return listEvents(url, caller)
+  if (kind === 'github' && operation === 'GET /user') {
+    const { account } = caller
+    const body = { login: githubLogin(account), id: githubId(account), name: account.name, type: 'User' }
+    return { status: 200, body }
+  }
+  if (kind === 'github' && operation === 'GET /issues') return listIssues(url, caller)
   if (kind === 'linkedin' && operation === 'POST /rest/posts') return createPost(request, body, caller)
   return { status: 404, body: { error: 'not_found' } }
 }

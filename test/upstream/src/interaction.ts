@@ -56,7 +56,8 @@ export async function answerInteraction(
   const only = state.granted()
   const refused = only === undefined ? [] : asked.filter(scope => !only.includes(scope))
   const grant = new provider.Grant({ accountId: sub, clientId: String(params.client_id) })
-  grant.addOIDCScope(asked.filter(scope => !refused.includes(scope)).join(' '))
+  const given = asked.filter(scope => !refused.includes(scope))
+  if (given.length > 0) grant.addOIDCScope(given.join(' '))
   // A scope neither granted nor refused would be asked for once more.
   if (refused.length > 0) grant.rejectOIDCScope(refused.join(' '))
   const grantId = await grant.save()

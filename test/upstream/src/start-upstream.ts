@@ -8,9 +8,17 @@ import { accounts } from './accounts.ts'
 import { type ApiCaller, answerApi } from './api.ts'
 import { type Control, createControl } from './control.ts'
 import { answerInteraction, type ConsentGiven } from './interaction.ts'
-import { type EndpointName, kinds, type UpstreamKind } from './kinds.ts'
+import {
+  type EndpointName,
+  kinds,
+  microsoftTenant,
+  offlineScope,
+  type RefreshTokens,
+  type UpstreamKind,
+} from './kinds.ts'
 import { createMemoryStorage } from './memory-adapter.ts'
-import { adaptCallback, adaptRequest, adaptTokenReply } from './quirks.ts'
+import { adaptCallback, adaptRequest, adaptTokenReply, guidOf } from './quirks.ts'
+import { answerRevocation } from './revocation.ts'
 
 export interface UpstreamOptions {
   kind: UpstreamKind
@@ -23,11 +31,11 @@ export interface UpstreamOptions {
   autoConsent?: boolean
   /**
    * When a refresh token is issued. Google goes by `access_type` and first consent whatever is said here.
-   * Default: `offline_access` for `oidc` (OpenID Connect Core §11), `never` for `linkedin`; a LinkedIn partner
-   * is `always`.
+   * Default: as the provider does for most, see `kinds.ts`; a LinkedIn partner, a GitHub App and a Slack app with
+   * token rotation are `always`.
    */
-  refreshTokens?: 'offline_access' | 'always' | 'never'
-  /** Single-use refresh tokens: a used one ends the grant at once, without tolerance. Default false. */
+  refreshTokens?: RefreshTokens
+  /** Single-use refresh tokens: a used one ends the grant at once, without tolerance. Default: as the provider does. */
   rotateRefreshTokens?: boolean
   /** Google: live refresh tokens per account; the oldest dies silently. Default 100. */
   refreshTokenCap?: number
@@ -83,6 +91,20 @@ function replay(original: IncomingMessage, url: string, body: Buffer): IncomingM
   return copy
 }
 
+/** The parameters in a body. Notion's come as JSON, and go on as the form that others send. */
+function readForm(kind: UpstreamKind, request: IncomingMessage, body: Buffer): URLSearchParams | undefined {
+  const type = request.headers['content-type'] ?? ''
+  const isJson = type.startsWith('application/json') && (kind === 'notion' || kind === 'github')
+  if (isJson) {
+    request.headers['content-type'] = 'application/x-www-form-urlencoded'
+    return new URLSearchParams(JSON.parse(body.toString()))
+  }
+  if (!type.startsWith('application/x-www-form-urlencoded')) return undefined
+  // Notion takes no form at its API; its consent page is one.
+  const isApi = request.url?.startsWith('/v1/')
+  return kind === 'notion' && isApi ? undefined : new URLSearchParams(body.toString())
+}
+
 async function listen(server: Server, port: number): Promise<string> {
   server.listen(port, '127.0.0.1')
   await once(server, 'listening')
@@ -102,7 +124,7 @@ export async function startUpstream(options: UpstreamOptions): Promise<Upstream>
   control.autoConsent(options.autoConsent ?? false)
   const consents = new Map<string, ConsentGiven>()
   const firstConsents = new Set<string>()
-  const refreshTokens = options.refreshTokens ?? (kind === 'oidc' ? 'offline_access' : 'never')
+  const refreshTokens = options.refreshTokens ?? facts.refreshTokens
 
   const server = createServer((request, response) => {
     answer(request, response).catch(error => crash(error, response))
@@ -114,12 +136,13 @@ export async function startUpstream(options: UpstreamOptions): Promise<Upstream>
   const apiOrigin = await listen(apiServer, 0)
   const issuer = origin + facts.issuerPath
   const { discovery: discoveryPath, ...paths } = facts.paths
+  const originOf = (name: 'userinfo' | 'revoke') => (facts.onApiOrigin.includes(name) ? apiOrigin : origin)
   const endpoints = {
     authorize: origin + paths.authorize,
     token: origin + paths.token,
-    userinfo: (kind === 'linkedin' ? apiOrigin : origin) + paths.userinfo,
+    userinfo: originOf('userinfo') + paths.userinfo,
     jwks: origin + paths.jwks,
-    revoke: origin + paths.revoke,
+    revoke: originOf('revoke') + paths.revoke,
   }
 
   const policy = interactionPolicy.base()
@@ -140,7 +163,7 @@ export async function startUpstream(options: UpstreamOptions): Promise<Upstream>
         redirect_uris: [...options.redirectUris],
         grant_types: ['authorization_code', 'refresh_token'],
         response_types: ['code'],
-        token_endpoint_auth_method: 'client_secret_post',
+        token_endpoint_auth_method: facts.clientAuthentication[0] ?? 'client_secret_post',
       },
     ],
     clientAuthMethods: [...facts.clientAuthentication],
@@ -150,7 +173,7 @@ export async function startUpstream(options: UpstreamOptions): Promise<Upstream>
     jwks: { keys: [await getSigningKey()] },
     scopes: ['openid', ...facts.scopes],
     claims: {
-      openid: ['sub'],
+      openid: ['sub', ...(kind === 'microsoft' ? ['oid', 'tid'] : [])],
       profile: ['name'],
       email: ['email', 'email_verified'],
     },
@@ -174,15 +197,17 @@ export async function startUpstream(options: UpstreamOptions): Promise<Upstream>
       if (account === undefined) return undefined
       // LinkedIn writes the boolean as a string.
       const verified = kind === 'linkedin' ? 'true' : true
-      return { accountId: sub, claims: () => ({ ...account, email_verified: verified }) }
+      const claims = { ...account, email_verified: verified, oid: guidOf(sub, 'e'), tid: microsoftTenant }
+      return { accountId: sub, claims: () => claims }
     },
-    rotateRefreshToken: options.rotateRefreshTokens ?? false,
+    rotateRefreshToken: options.rotateRefreshTokens ?? facts.rotates,
     expiresWithSession: () => false,
     issueRefreshToken: (_, _client, code) => {
       if (kind !== 'google')
         return (
           refreshTokens === 'always' ||
-          (refreshTokens === 'offline_access' && code.scopes.has('offline_access'))
+          (refreshTokens === 'offline_access' &&
+            (code.scopes.has('offline_access') || code.scopes.has(offlineScope)))
         )
       const consent = consents.get(code.grantId ?? '')
       if (consent?.parameters.access_type !== 'offline') return false
@@ -205,6 +230,15 @@ export async function startUpstream(options: UpstreamOptions): Promise<Upstream>
   provider.on('server_error', (_, error) => console.error('test upstream:', error))
   if (kind === 'google') provider.on('refresh_token.saved', token => dropOldest(token.accountId))
 
+  // The old access token dies with the refresh that replaces it.
+  if (kind === 'github') {
+    provider.on('access_token.saved', ({ grantId, jti }) =>
+      storage.forget(
+        (model, payload) => model === 'AccessToken' && payload.grantId === grantId && payload.jti !== jti,
+      ),
+    )
+  }
+
   provider.use(async (ctx, next) => {
     await next()
     if (ctx.path === paths.token && typeof ctx.body === 'object' && ctx.body !== null) {
@@ -213,10 +247,22 @@ export async function startUpstream(options: UpstreamOptions): Promise<Upstream>
         reply.id_token = await dateAhead(reply.id_token, state.aheadSeconds())
       for (const name of ['access_token', 'refresh_token', 'id_token'] as const) state.keep(name, reply[name])
       const grantType = ctx.oidc?.params?.grant_type
-      adaptTokenReply(kind, typeof grantType === 'string' ? grantType : undefined, reply, () => {
-        const { exp } = ctx.oidc.entities.RefreshToken ?? {}
-        return exp === undefined ? undefined : exp - Math.floor(Date.now() / 1000)
+      const sub = ctx.oidc?.entities?.Account?.accountId
+      const status = adaptTokenReply(kind, {
+        grantType: typeof grantType === 'string' ? grantType : undefined,
+        reply,
+        account: accounts.find(account => account.sub === sub),
+        refreshTokenSecondsLeft() {
+          const { exp } = ctx.oidc.entities.RefreshToken ?? {}
+          return exp === undefined ? undefined : exp - Math.floor(Date.now() / 1000)
+        },
       })
+      if (status !== undefined) ctx.status = status
+      // Unless it is asked for JSON, GitHub answers with a form.
+      if (kind === 'github' && !ctx.get('accept').includes('json')) {
+        ctx.body = new URLSearchParams(reply as Record<string, string>).toString()
+        ctx.type = 'application/x-www-form-urlencoded'
+      }
     }
     if (ctx.path === '/.well-known/openid-configuration') {
       Object.assign(ctx.body as object, { userinfo_endpoint: endpoints.userinfo })
@@ -230,6 +276,14 @@ export async function startUpstream(options: UpstreamOptions): Promise<Upstream>
     }
   })
   const callback = provider.callback()
+  const revocationParts = {
+    clientId,
+    clientSecret,
+    revokeGrant: control.revokeGrant,
+    accountOf: async (token: string) =>
+      ((await provider.RefreshToken.find(token)) ?? (await provider.AccessToken.find(token)))?.accountId,
+    accountOfAccessToken: async (token: string) => (await provider.AccessToken.find(token))?.accountId,
+  }
 
   /** Google's cap: the oldest refresh token of an account dies, and nobody is told. */
   function dropOldest(sub: string): void {
@@ -269,9 +323,8 @@ export async function startUpstream(options: UpstreamOptions): Promise<Upstream>
   async function answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const url = new URL(request.url ?? '/', origin)
     const body = await readBody(request)
-    const isForm = request.headers['content-type']?.startsWith('application/x-www-form-urlencoded')
-    const form = isForm ? new URLSearchParams(body.toString()) : undefined
     const endpoint = endpointOf(url.pathname)
+    const form = readForm(kind, request, body)
     if (endpoint !== undefined && (await meet(endpoint, request, url, form, response))) return
 
     if (url.pathname.startsWith('/interaction/')) {
@@ -283,10 +336,11 @@ export async function startUpstream(options: UpstreamOptions): Promise<Upstream>
       })
       return
     }
-    if (kind === 'google' && endpoint === 'revoke') {
-      await revokeAtGoogle(url.searchParams.get('token') ?? form?.get('token') ?? '', response)
+    if (
+      endpoint === 'revoke' &&
+      (await answerRevocation(kind, revocationParts, { request, url, form, response }))
+    )
       return
-    }
 
     const passing = { url, headers: request.headers, form }
     const refusal = adaptRequest(kind, endpoint, passing)
@@ -301,22 +355,16 @@ export async function startUpstream(options: UpstreamOptions): Promise<Upstream>
     await callback(replay(request, url.pathname + url.search, replayed), response)
   }
 
-  /** Google needs no client authentication here, and takes back the user's whole grant. */
-  async function revokeAtGoogle(token: string, response: ServerResponse): Promise<void> {
-    const found = (await provider.RefreshToken.find(token)) ?? (await provider.AccessToken.find(token))
-    if (found) control.revokeGrant(found.accountId)
-    response.writeHead(found ? 200 : 400, { 'content-type': 'application/json' })
-    response.end(JSON.stringify(found ? {} : { error: 'invalid_token' }))
-  }
-
   async function answerOnApiOrigin(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const url = new URL(request.url ?? '/', apiOrigin)
-    if (apiOrigin + url.pathname === endpoints.userinfo) {
+    const isAnsweredHere = kind === 'github' && url.pathname === paths.userinfo
+    const address = apiOrigin + url.pathname
+    if ((address === endpoints.userinfo && !isAnsweredHere) || address === endpoints.revoke) {
       await answer(request, response)
       return
     }
     const body = await readBody(request)
-    if (await meet('api', request, url, undefined, response)) return
+    if (await meet(isAnsweredHere ? 'userinfo' : 'api', request, url, undefined, response)) return
     answerApi(kind, request, response, url, body.toString(), await findCaller(request))
   }
 
