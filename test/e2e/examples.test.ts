@@ -41,6 +41,16 @@ describe('the LinkedIn example', () => {
   })
 })
 
+describe('the GitHub example', () => {
+  it('lists the open issues of the user who signed in, those of private repositories too', async () => {
+    example = await startExample('github-issues', { kind: 'github', apiOrigin: 'https://api.github.com' })
+    const { call } = await signIn(example)
+    expect(await call('my-issues')).toBe(
+      'upstream/docs#7 Typo found by Alice Example\nupstream/secret#3 The gate squeaks',
+    )
+  })
+})
+
 describe('the quickstart', () => {
   it('needs no credentials: public, protected, scoped and provider tools work after one sign-in', async () => {
     example = await startExample('quickstart')

@@ -71,8 +71,14 @@ export const createLogger = (
     to ?? (options.readable ? readableLines() : destination({ dest: 2, sync: true })),
   )
 
+/** How many causes of an error are logged: chains of other people's errors may be long, or have no end. */
+const maxCauses = 8
+
 /** What of an error is logged: its kind, its redacted text and where it arose. */
-export function describeError(error: unknown): {
+export function describeError(
+  error: unknown,
+  causes: number = maxCauses,
+): {
   name: string
   message: string
   at?: string[]
@@ -87,7 +93,7 @@ export function describeError(error: unknown): {
     name: error.name,
     message: redact(error.message),
     at: frames.slice(0, 8).map(line => line.trim().slice(0, 200)),
-    ...(error.cause === undefined ? {} : { cause: describeError(error.cause) }),
+    ...(error.cause === undefined || causes === 0 ? {} : { cause: describeError(error.cause, causes - 1) }),
   }
 }
 

@@ -1,5 +1,6 @@
 import { calendar } from '@googleapis/calendar'
 import { Octokit } from '@octokit/core'
+import { ConnectionRequiredError } from '@sallyport/mcp-server'
 import { OAuth2Client } from 'google-auth-library'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { googleAuth } from './google-auth.ts'
@@ -72,6 +73,33 @@ describe('google-auth-library and googleapis', () => {
     expect(elsewhere.seen('/stolen')[0]?.headers).not.toHaveProperty('authorization')
     await expect(client.request({ url: `${elsewhere.origin}/stolen`, retry: false })).rejects.toThrow()
     expect(elsewhere.seen('/stolen')).toHaveLength(1)
+  })
+})
+
+describe('a user who must connect', () => {
+  const causesOf = (error: unknown): unknown[] =>
+    error instanceof Error ? [error.name, ...causesOf(error.cause)] : []
+  /** The API rejects the token and there is no other. */
+  const failing: UserAccess = {
+    token: () => access.token(),
+    fetch: () => Promise.reject(new ConnectionRequiredError('google', 'dead', [])),
+  }
+
+  it.each<[string, () => Promise<unknown>]>([
+    [
+      'googleapis',
+      () => {
+        const auth = googleAuth(new OAuth2Client(), failing)
+        return calendar({ version: 'v3', auth, retry: false }).events.list({ calendarId: 'primary' })
+      },
+    ],
+    ['Octokit', () => new Octokit({ authStrategy: octokitAuth, auth: failing }).request('GET /user')],
+  ])('is found in the causes of what %s throws', async (_, call) => {
+    const error = await call().then(
+      () => undefined,
+      (thrown: unknown) => thrown,
+    )
+    expect(causesOf(error)).toContain('ConnectionRequiredError')
   })
 })
 

@@ -45,6 +45,8 @@ export async function startExample(
         authorization: upstream.endpoints.authorize,
         token: upstream.endpoints.token,
         jwks: upstream.endpoints.jwks,
+        userinfo: upstream.endpoints.userinfo,
+        revocation: upstream.endpoints.revoke,
         issuers: [upstream.issuer],
       }),
     }

@@ -1,8 +1,8 @@
 import { registerHooks } from 'node:module'
 
 /**
- * Preloaded into an example that must run as it stands: `google()` and `linkedin()` get the endpoints of the test
- * upstream, and what is sent to their APIs goes to the upstream's API. The example's file is not touched.
+ * Preloaded into an example that must run as it stands: providers get the endpoints of the test upstream, and what is
+ * sent to their APIs goes to the upstream's API. The example's file is not touched.
  */
 const apiOrigins = JSON.parse(process.env.STAND_IN_API_ORIGINS ?? '{}') as Record<string, string>
 

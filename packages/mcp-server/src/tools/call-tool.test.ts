@@ -157,6 +157,31 @@ describe('failures', () => {
     expect(result).toEqual({ ...text(sentence), isError: true })
   })
 
+  it('a user who must connect gets the link, whatever a client library made of the error', async () => {
+    const { google, call } = setUp()
+    google.fail(new ConnectionRequiredError('google', 'dead', []))
+    const result = await call(
+      async (_, { fetch }) => {
+        try {
+          await fetch('https://google.example/api')
+        } catch (cause) {
+          throw new Error('request failed', { cause: new TypeError('fetch failed', { cause }) })
+        }
+      },
+      { auth: { google: [] } },
+    )
+    expect(JSON.stringify(result)).toContain('https://mcp.example.com/link?ada,google')
+  })
+
+  it('an endless chain of causes is an error like any other', async () => {
+    const endless = new Error('loop')
+    endless.cause = endless
+    const result = await setUp().call(() => {
+      throw endless
+    })
+    expect(JSON.stringify(result)).toContain('The tool failed for a reason of its own.')
+  })
+
   it('a store that is down says to try again', async () => {
     const result = await setUp().call(() => Promise.reject(new StoreUnavailableError('redis at 10.0.0.1')))
     expect(result).toEqual({ ...text('The server cannot answer now. Try again in a moment.'), isError: true })

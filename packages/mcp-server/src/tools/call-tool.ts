@@ -9,6 +9,7 @@ import {
   type ToolLog,
 } from './call-context.ts'
 import type { Tool } from './define-tool.ts'
+import { knownCause } from './known-cause.ts'
 import { ToolError } from './tool-error.ts'
 import { errorResult, toolResult } from './tool-result.ts'
 
@@ -78,7 +79,7 @@ async function attempt(
   try {
     return toolResult(await tool.run(input, context), tool.description.output !== undefined)
   } catch (error) {
-    const known = await knownFailure(error, tool, caller, services)
+    const known = await knownFailure(knownCause(error), tool, caller, services)
     if (known !== undefined) return errorResult(known)
     // The reason is for the developer; the caller gets nothing of it (R189).
     log.error({ err: error }, 'tool failed')

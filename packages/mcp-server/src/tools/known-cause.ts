@@ -1,0 +1,19 @@
+import { StoreUnavailableError } from '@sallyport/oauth'
+import { ConnectionRequiredError, ProviderUnavailableError } from '../provider.ts'
+import { ToolError } from './tool-error.ts'
+
+const known = [ToolError, StoreUnavailableError, ProviderUnavailableError, ConnectionRequiredError]
+const maxDepth = 8
+
+/**
+ * The error that somebody can do something about, where a client library (Octokit, googleapis) wrapped what `fetch` of
+ * the call threw in an error of its own; else the error as it is.
+ */
+export function knownCause(error: unknown): unknown {
+  let inner = error
+  for (let depth = 0; depth < maxDepth && inner instanceof Error; depth++) {
+    if (known.some(kind => inner instanceof kind)) return inner
+    inner = inner.cause
+  }
+  return error
+}
