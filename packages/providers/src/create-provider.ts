@@ -52,7 +52,12 @@ function connect(definition: ProviderDefinition, host: ProviderHost): ConnectedP
     login: createLogin({ definition, credentials, host, vault, upstreamServer }),
     isConnected: tokens.isConnected,
     token: tokens.get,
-    fetch: createProviderFetch({ label: definition.label, isApiUrl, tokens }),
+    fetch: createProviderFetch({
+      label: definition.label,
+      isApiUrl,
+      rejectsToken: definition.rejectsToken ?? (async ({ status }) => status === 401),
+      tokens,
+    }),
     isApiUrl,
     revoke: createRevoke({
       credentials,

@@ -95,7 +95,7 @@ export const oddFixtures: ProviderFixtures = {
   refreshToken,
   // In minutes.
   accessSeconds: 1800,
-  identity: { issuer: origin => origin, subject: '17' },
+  identity: { issuer: origin => `${origin}/token`, subject: '17' },
   narrower: {
     body: {
       data: { access_token: accessToken, refresh_token: refreshToken, expires_in: 30, scope: 'me,a' },

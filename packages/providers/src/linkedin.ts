@@ -72,6 +72,7 @@ export function linkedin(options: LinkedinOptions = {}): Provider<'linkedin'> {
         idTokenAlgorithms: ['RS256'],
         givesRefreshTokens: false,
         sendsIssuer: false,
+        // Not in LinkedIn's own pages, but what everybody calls.
         revocation: { endpoint: endpoints.revocation, authentication: 'post', token: 'access_token' },
       })
     },

@@ -29,6 +29,11 @@ export interface OAuth2Options<Id extends string = string> {
   /** Origins that receive the user's token. */
   apiOrigins: readonly string[]
   /**
+   * Under which users are kept, so that it must stay as it is when endpoints move; and what the provider calls itself,
+   * if its answers carry `iss` (RFC 9207 §2). Default: the token endpoint.
+   */
+  issuer?: string
+  /**
    * Who the user is; must be stable, and never given to somebody else. Users can sign in with a provider that has it.
    * Default: nobody; the provider connects only, and each connection counts as another account.
    */
@@ -77,7 +82,6 @@ export interface OAuth2Options<Id extends string = string> {
 export function oauth2<const Id extends string>(options: OAuth2Options<Id>): Provider<Id> {
   const { id, label, authorizationEndpoint, tokenEndpoint, account, scopeParameter = 'scope' } = options
   const separator = options.scopeSeparator ?? ' '
-  const issuer = URL.canParse(tokenEndpoint) ? new URL(tokenEndpoint).origin : ''
   return createProvider({
     id,
     label,
@@ -113,7 +117,7 @@ export function oauth2<const Id extends string>(options: OAuth2Options<Id>): Pro
         )
       }
       return async () => ({
-        issuers: [issuer],
+        issuers: [options.issuer ?? tokenEndpoint],
         authorizationEndpoint,
         tokenEndpoint,
         clientAuthentication: options.clientAuthentication ?? 'basic',

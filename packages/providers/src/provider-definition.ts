@@ -116,6 +116,8 @@ export interface ProviderDefinition<Id extends string = string> {
   refreshIdleSeconds: number
   /** Origins that receive the user's token, and nothing else does (R184). */
   apiOrigins: readonly string[]
+  /** Whether an answer of its API says that the token is no good. Must leave the body unread. Default: HTTP 401. */
+  rejectsToken?(response: Response): Promise<boolean>
   /** Called once per server, so that what it caches belongs to that server. */
   upstreamServer(
     clock: Clock,

@@ -23,15 +23,17 @@ interface Outgoing {
 
 /**
  * `fetch` with the user's token towards the provider's API origins (R184). It follows redirects itself: within the
- * origin with the token, to another origin without it. After a 401 it refreshes once and tries once more.
+ * origin with the token, to another origin without it. When the token is rejected it refreshes once and tries once more.
  * The returned function throws `TypeError` for any other URL, besides what `fetch` and the token source throw.
  */
 export function createProviderFetch(parts: {
   label: string
   isApiUrl(url: URL): boolean
+  /** Whether an answer of the API says that the token is no good. */
+  rejectsToken(response: Response): Promise<boolean>
   tokens: Pick<TokenSource, 'get' | 'renew'>
 }): ConnectedProvider['fetch'] {
-  const { label, isApiUrl, tokens } = parts
+  const { label, isApiUrl, rejectsToken, tokens } = parts
   return async (userId, scopes, input, init) => {
     const outgoing = takeApart(input, init)
     const { signal } = outgoing
@@ -41,7 +43,7 @@ export function createProviderFetch(parts: {
     signal?.throwIfAborted()
     const token = await abortable(tokens.get(userId, scopes), signal)
     const { response, sawToken } = await send(outgoing, token.value)
-    if (response.status !== 401 || !sawToken) return response
+    if (!sawToken || !(await rejectsToken(response))) return response
     const renewed = await abortable(tokens.renew(userId, scopes, token.value), signal)
     if (renewed.value === token.value || !outgoing.isRepeatable) return response
     await response.body?.cancel()

@@ -197,6 +197,19 @@ describe('Slack', () => {
     expect(await outcomeOf(at.finish(memory, { body: bot }))).toBe('failed')
   })
 
+  const long = { ok: false, error: 'token_revoked', padding: 'x'.repeat(5000) }
+  it.each<[string, RecordedReply]>([
+    ['a refusal of another kind', { body: { ok: false, error: 'channel_not_found' } }],
+    ['long', { headers: { 'content-length': `${JSON.stringify(long).length}` }, body: long }],
+    ['a file', { body: '{"ok":false,"error":"token_revoked"}' }],
+  ])("an answer is the tool's own, unread, when it is %s", async (_, reply) => {
+    await at.connect()
+    at.upstream.script('/api', reply)
+    const response = await at.connected.fetch(user, [], `${at.upstream.origin}/api`)
+    expect(await response.text()).toContain('"ok":false')
+    expect(at.upstream.seen('/token')).toHaveLength(1)
+  })
+
   it('R76: users of two workspaces are two, and one without a workspace is nobody', async () => {
     const subjectOf = async (changes: object) => {
       const { memory } = await at.start()
@@ -261,6 +274,31 @@ describe('any OAuth 2.0 provider', () => {
     at.clock.now += 60
     await expect(at.connected.token(user, ['files'])).rejects.toMatchObject({ reason: 'dead' })
     expect(at.upstream.seen('/token')).toHaveLength(2)
+  })
+
+  it('R76: two providers on one host do not share their users', async () => {
+    const identityAt = async (path: string) => {
+      const at = await start({
+        create: ({ endpoints, ...options }) =>
+          oauth2({
+            ...given,
+            ...options,
+            authorizationEndpoint: endpoints.authorization,
+            tokenEndpoint: endpoints.token,
+            account: { reply: { subject: 'id' } },
+            issuer: `https://shared.example/${path}`,
+          }),
+        fixtures: { ...slackFixtures, connected: { body: { access_token: 'one', id: 1 } } },
+      })
+      const { memory } = await at.start()
+      const { issuer, subject } = await at.finish(memory)
+      const parameters = new URLSearchParams({ code: 'c', iss: 'https://shared.example/other' })
+      const refused = at.connected.login.finish({ callbackUrl: '', parameters, memory, scopes: [] })
+      expect(await outcomeOf(refused)).toBe('failed')
+      return `${issuer} ${subject}`
+    }
+    expect(await identityAt('a')).toBe('https://shared.example/a 1')
+    expect(await identityAt('b')).toBe('https://shared.example/b 1')
   })
 
   it('a reply that is a form is read as well', async () => {

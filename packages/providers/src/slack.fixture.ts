@@ -36,6 +36,7 @@ export const slackFixtures: ProviderFixtures = {
   accessToken,
   refreshToken,
   accessSeconds: 43_200,
+  rejected: refused('token_expired'),
   identity: { issuer: origin => origin, subject: 'T9TK3CUKW:U1234' },
   narrower: { body: reply('channels:read') },
   // Unlike the first reply, this one has the user's tokens at the top.

@@ -2,7 +2,7 @@ import type { Provider } from '@sallyport/mcp-server'
 import type { AccountQuery } from './account.ts'
 import { createProvider } from './create-provider.ts'
 import { errorClassBy } from './error-class.ts'
-import { asObject, type JsonObject, memberAt } from './json.ts'
+import { asObject, type JsonObject, memberAt, parseJson } from './json.ts'
 import { addressesOf, assertSecureUrls, type ProviderEndpoints } from './provider-definition.ts'
 
 export interface SlackOptions {
@@ -81,6 +81,7 @@ export function slack(options: SlackOptions = {}): Provider<'slack'> {
     // No end, and 30 days for an app with PKCE.
     refreshIdleSeconds: (options.pkce ? 30 : 365) * 86_400,
     apiOrigins: endpoints.apiOrigins,
+    rejectsToken,
     upstreamServer() {
       assertSecureUrls('Slack', addressesOf(endpoints))
       return async () => ({
@@ -96,11 +97,27 @@ export function slack(options: SlackOptions = {}): Provider<'slack'> {
           endpoint: endpoints.revocation,
           authentication: 'bearer',
           needsLiveToken: true,
-          goneErrors: ['token_revoked', 'token_expired', 'invalid_auth', 'account_inactive'],
+          goneErrors: deadTokenErrors,
         },
       })
     },
   })
+}
+
+/** What its API says to a token that is no good any more. */
+const deadTokenErrors = ['token_revoked', 'token_expired', 'invalid_auth', 'account_inactive']
+
+/** Refusals are small; nothing larger is read twice. */
+const maxRefusalBytes = 4096
+
+/** Its API answers with HTTP 200 whatever happens. */
+async function rejectsToken(response: Response): Promise<boolean> {
+  const { status, headers } = response
+  if (status !== 200) return status === 401
+  const isJson = headers.get('content-type')?.startsWith('application/json')
+  if (!isJson || Number(headers.get('content-length') ?? 0) > maxRefusalBytes) return false
+  const body = asObject(parseJson(await response.clone().text()))
+  return body?.ok === false && deadTokenErrors.includes(String(body.error))
 }
 
 /** The user's token is in `authed_user` of the first reply, and at the top, as `token_type` `user`, of a refresh. */

@@ -231,7 +231,7 @@ describe.each(standIns)('$name, as its stand-in plays it', standIn => {
     expect(await errorOf(finished)).toMatchObject({ name: 'LoginError', reason: 'denied' })
   })
 
-  it('R142: a grant is taken back there, and a second time does no harm', async () => {
+  it('a grant is taken back there, and a second time does no harm', async () => {
     const { connect, connected, upstream, profile } = await start(standIn)
     await connect()
     const { value } = await connected.token(user, scopes)

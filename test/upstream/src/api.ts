@@ -31,7 +31,7 @@ const unauthorizedAnswers: Record<UpstreamKind, Answer> = {
   linkedin: linkedinError(401, 'INVALID_ACCESS_TOKEN', 'Invalid access token', 65600),
   github: { status: 401, body: { message: 'Bad credentials' } },
   microsoft: { status: 401, body: { error: { code: 'InvalidAuthenticationToken' } } },
-  slack: { status: 401, body: { ok: false, error: 'invalid_auth' } },
+  slack: { status: 200, body: { ok: false, error: 'invalid_auth' } },
   notion: { status: 401, body: notionError(401, 'unauthorized') },
 }
 

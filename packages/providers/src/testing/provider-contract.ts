@@ -39,6 +39,8 @@ export interface ProviderFixtures {
   refreshToken?: string
   /** Life of the access token; 0: it does not end by itself. */
   accessSeconds: number
+  /** How the API says that a token is no good. Default: HTTP 401. */
+  rejected?: RecordedReply
   /** Claims of the id_token; null takes a usual one away. Absent: there is no id_token. */
   claims?: (origin: string) => Record<string, unknown>
   /** What the vendor says about the account, where an endpoint is asked. */
@@ -245,9 +247,28 @@ export function describeProviderContract(underTest: ProviderUnderTest): void {
           expect(await at.useStaleToken()).toBe(refreshed!.accessToken)
           expect(sentBy(tokenRequests('refresh_token')[0]!).refresh_token).toBe(fixtures.refreshToken)
 
-          at.upstream.script('/api', { status: 401 })
+          at.upstream.script('/api', fixtures.rejected ?? { status: 401 })
           await errorOf(at.connected.fetch(user, scopes, `${at.upstream.origin}/api`))
           expect(sentBy(tokenRequests('refresh_token').at(-1)!).refresh_token).toBe(refreshed!.refreshToken)
+        },
+      )
+
+      testIf(refreshed)(
+        'a token the API rejects is replaced at once, however the vendor says so',
+        async () => {
+          await at.connect()
+          at.upstream.script('/token', refreshed!.reply)
+          at.upstream.script('/api', ({ headers }) =>
+            headers.authorization === `Bearer ${fixtures.accessToken}`
+              ? (fixtures.rejected ?? { status: 401 })
+              : { body: { ok: true } },
+          )
+          const response = await at.connected.fetch(user, scopes, `${at.upstream.origin}/api`)
+          expect(await response.json()).toEqual({ ok: true })
+          expect(at.upstream.seen('/api').map(({ headers }) => headers.authorization)).toEqual([
+            `Bearer ${fixtures.accessToken}`,
+            `Bearer ${refreshed!.accessToken}`,
+          ])
         },
       )
 
@@ -262,7 +283,7 @@ export function describeProviderContract(underTest: ProviderUnderTest): void {
         'a token that was rejected and cannot be refreshed ends the connection',
         async () => {
           await at.connect()
-          at.upstream.script('/api', { status: 401 })
+          at.upstream.script('/api', fixtures.rejected ?? { status: 401 })
           const error = await errorOf(at.connected.fetch(user, scopes, `${at.upstream.origin}/api`))
           expect(error).toMatchObject({ name: 'ConnectionRequiredError', reason: 'dead' })
           expect(tokenRequests('refresh_token')).toEqual([])
