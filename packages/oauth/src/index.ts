@@ -59,11 +59,15 @@ export type { FileStoreOptions } from './storage/file-store.ts'
 export { createFileStore } from './storage/file-store.ts'
 export type { MemoryStore, MemoryStoreOptions } from './storage/memory-store.ts'
 export { createMemoryStore } from './storage/memory-store.ts'
-export type { Connection, Grant, RevocationReason } from './storage/records.ts'
+export type { Circuit, Connection, ConnectionErrorClass, Grant, RevocationReason } from './storage/records.ts'
 export type {
+  CircuitStore,
+  ClaimOutcome,
   ConnectionKey,
   ConnectionPage,
   ConnectionStore,
+  LeaseKey,
+  LeaseStore,
   Revocation,
   Store,
   StoreStats,

@@ -15,7 +15,7 @@ import {
 } from './grant-steps.ts'
 import { noEnd, type RecordKeeper, type RecordKind } from './record-keeper.ts'
 import { type Connection, type Grant, recordSchemas, type SigningKey } from './records.ts'
-import type { ConnectionKey, Revocation, Store, StoreStats } from './store.ts'
+import type { ConnectionKey, LeaseKey, Revocation, Store, StoreStats } from './store.ts'
 
 /** How long the outcome of a step is kept for the same step sent again (R164), in seconds. */
 const operationMemorySeconds = 120
@@ -25,6 +25,9 @@ const feedMemorySeconds = 60
 
 /** How long the generation of a deleted connection is kept: longer than any refresh is under way, in seconds. */
 const connectionTombstoneSeconds = 3600
+
+/** How long it is remembered that a lease was not released, in seconds. */
+const abandonedLeaseSeconds = 600
 
 /** How many records are read at once where all are. */
 const walkPageSize = 500
@@ -334,6 +337,35 @@ export function createEmbeddedStore(
         }
       }),
 
+    claimLease: ({ owner, endsAt, takesOver, now, ...key }) =>
+      write(() => {
+        const before = find('lease', recordSchemas.lease, leaseId(key), now)
+        if (before?.owner === owner) return { outcome: 'claimed', isTakenOver: before.isTakenOver }
+        if (before && before.endsAt > now) return { outcome: 'held', endsAt: before.endsAt }
+        if (before && !takesOver) return { outcome: 'abandoned' }
+        const isTakenOver = before !== undefined
+        const value = JSON.stringify({ owner, endsAt, isTakenOver })
+        keeper.put('lease', leaseId(key), { value, expiresAt: endsAt + abandonedLeaseSeconds }, now)
+        return { outcome: 'claimed', isTakenOver }
+      }),
+    releaseLease: ({ owner, now, ...key }) =>
+      write(() => {
+        const before = find('lease', recordSchemas.lease, leaseId(key), now)
+        if (before?.owner === owner) keeper.delete('lease', leaseId(key))
+      }),
+
+    findCircuit: ({ id, now }) => read(() => find('circuit', recordSchemas.circuit, id, now)),
+    replaceCircuit: ({ record, generation, now }) =>
+      write(() => {
+        const before = find('circuit', recordSchemas.circuit, record.id, now)
+        if ((before?.generation ?? 0) !== generation) {
+          return before?.generation === generation + 1 && isSameWrite(before, record) ? 'replaced' : 'stale'
+        }
+        const value = JSON.stringify({ ...record, generation: generation + 1 })
+        keeper.put('circuit', record.id, { value, expiresAt: record.expiresAt }, now)
+        return 'replaced'
+      }),
+
     listSigningKeys: ({ now }) => read(() => listSigningKeys(now)),
     putSigningKey: ({ record, newestKid, now }) =>
       write(() => {
@@ -389,9 +421,13 @@ function connectionId({ userId, provider, account }: ConnectionKey): string {
   return JSON.stringify([userId, provider, account])
 }
 
-function isSameWrite(
-  { generation: _, ...before }: Connection,
-  record: Omit<Connection, 'generation'>,
+function leaseId({ kind, idHash }: LeaseKey): string {
+  return JSON.stringify([kind, idHash])
+}
+
+function isSameWrite<T extends { generation: number }>(
+  { generation: _, ...before }: T,
+  record: Omit<T, 'generation'>,
 ): boolean {
   return isDeepStrictEqual(before, record)
 }

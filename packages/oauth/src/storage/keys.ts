@@ -22,6 +22,9 @@ export interface Keys {
   connections(userId: string): string
   /** Matches `connections` of all users, for SCAN. */
   connectionsPattern(): string
+  lease(kind: string, idHash: string): string
+  /** Circuit breaker of a provider client. */
+  circuit(id: string): string
   user(identityHash: string): string
   /** Mark of a disabled user. */
   disabledUser(userId: string): string
@@ -61,6 +64,8 @@ export function createKeys(tenant: string): Keys {
         : inSlot(`client:${sha256(by.clientId)}`, 'grants'),
     connections: userId => inSlot(`user:${sha256(userId)}`, 'connections'),
     connectionsPattern: () => inSlot('user:*', 'connections'),
+    lease: (kind, idHash) => inSlot(`lease:${sha256(JSON.stringify([kind, idHash]))}`),
+    circuit: id => inSlot(`circuit:${sha256(id)}`),
     user: identityHash => inSlot(`identity:${sha256(identityHash)}`),
     disabledUser: userId => inSlot(`disabled-user:${sha256(userId)}`),
     clientTombstone: clientIdHash => inSlot(`deleted-client:${sha256(clientIdHash)}`),

@@ -10,6 +10,8 @@ export type RecordKind =
   | 'revocation'
   | 'connection'
   | 'connection_tombstone'
+  | 'lease'
+  | 'circuit'
   | 'signing_key'
   | 'single_use'
   | 'operation'

@@ -80,6 +80,20 @@ const pendingAuthorizationSchema = z.strictObject({
 /** An approved authorization request on its way through the upstream sign-in. */
 export type PendingAuthorization = z.infer<typeof pendingAuthorizationSchema>
 
+/**
+ * What a refusal of a provider means: `dead` the grant is gone, `consent` the user must act there, `misconfigured` only
+ * the deployer can mend it, `rate_limited` and `transient` later will do, `unknown` none of these.
+ */
+export const connectionErrorClass: z.ZodEnum<{
+  dead: 'dead'
+  consent: 'consent'
+  misconfigured: 'misconfigured'
+  rate_limited: 'rate_limited'
+  transient: 'transient'
+  unknown: 'unknown'
+}> = z.enum(['dead', 'consent', 'misconfigured', 'rate_limited', 'transient', 'unknown'])
+export type ConnectionErrorClass = z.infer<typeof connectionErrorClass>
+
 const connectionSchema = z.strictObject({
   version: z.literal(1),
   userId: text,
@@ -96,12 +110,56 @@ const connectionSchema = z.strictObject({
   sealed: text,
   /** When the external access token ends; 0 when the provider does not say. */
   accessEndsAt: at,
+  /** When its tokens last came from the provider. */
   updatedAt: at,
   /** End of the record: that of the external grant, renewed with it. */
   expiresAt: at,
+  /** When only the user can renew it, where that is known; absent while refreshing goes on without an end. */
+  consentEndsAt: at.optional(),
+  /** Refreshes that failed in a row, and when the next one may begin. Absent after one that succeeded. */
+  failure: z
+    .strictObject({ errorClass: connectionErrorClass, at, count: z.int().positive(), nextAttemptAt: at })
+    .optional(),
+  /** Scopes that a tool needed and the user has not granted. */
+  missingScopes: z.array(text).optional(),
+  endedAt: at.optional(),
+  /**
+   * Why a dead one ended: the provider says that the grant is gone, or wants the user; its time was over; or the reply
+   * to a refresh was lost with the process that asked for it.
+   */
+  endReason: z.enum(['revoked', 'consent', 'expired', 'lost']).optional(),
 })
 /** The upstream grant of one user at one provider: one per (tenant, user, provider, account), never copied. */
 export type Connection = z.infer<typeof connectionSchema>
+
+const circuitSchema = z.strictObject({
+  version: z.literal(1),
+  /** Which provider client, as a hash. */
+  id: text,
+  /** Counts every change; each is made by compare-and-set on it. */
+  generation: z.int().positive(),
+  writtenBy: text,
+  /** `open`: nobody asks. `half_open`: one process asks, to see whether it answers again. */
+  state: z.enum(['closed', 'open', 'half_open']),
+  /** Failures in a row. */
+  failures: z.int().nonnegative(),
+  /** How often in a row it was opened. */
+  openings: z.int().nonnegative(),
+  /** When the next step may be taken: an open one be probed, a half-open one be probed by another process. */
+  until: at,
+  expiresAt: at,
+})
+/** Whether a provider is asked at all, for all processes on the store: the circuit breaker of one provider client. */
+export type Circuit = z.infer<typeof circuitSchema>
+
+const leaseSchema = z.strictObject({
+  owner: text,
+  endsAt: at,
+  /** The one before it ended without being released. */
+  isTakenOver: z.boolean(),
+})
+/** Who alone may do something for a while. */
+export type Lease = z.infer<typeof leaseSchema>
 
 const signingKeySchema = z.strictObject({
   version: z.literal(1),
@@ -127,12 +185,16 @@ export const recordSchemas: {
   readonly grant: z.ZodType<Grant>
   readonly pendingAuthorization: z.ZodType<PendingAuthorization>
   readonly connection: z.ZodType<Connection>
+  readonly circuit: z.ZodType<Circuit>
+  readonly lease: z.ZodType<Lease>
   readonly signingKey: z.ZodType<SigningKey>
   readonly revocation: z.ZodType<Revocation>
 } = {
   grant: grantSchema,
   pendingAuthorization: pendingAuthorizationSchema,
   connection: connectionSchema,
+  circuit: circuitSchema,
+  lease: leaseSchema,
   signingKey: signingKeySchema,
   revocation: revocationSchema,
 }

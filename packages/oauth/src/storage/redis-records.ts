@@ -1,4 +1,4 @@
-import type { Connection, Grant } from './records.ts'
+import type { Grant } from './records.ts'
 
 /**
  * How records lie in Redis: what no step changes is one opaque JSON text that no script looks into, because cjson
@@ -105,8 +105,12 @@ export function parseNumbered(value: string): { first: number; second: number; r
 }
 
 /** The same text for the same record, whatever the order of its members: scripts compare it. */
-export function connectionToText(record: Omit<Connection, 'generation'>): string {
-  return JSON.stringify(record, Object.keys(record).sort())
+export function recordToText(record: object): string {
+  return JSON.stringify(record, (_, value: unknown) =>
+    typeof value === 'object' && value !== null && !Array.isArray(value)
+      ? Object.fromEntries(Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1)))
+      : value,
+  )
 }
 
 function toNumber(text: string): number {

@@ -18,14 +18,17 @@ import { connectRedis } from './redis-connection.ts'
 import { createRedisCounter } from './redis-counter.ts'
 import { createRedisFeed } from './redis-feed.ts'
 
-import { connectionToText, grantFromFields, grantToFields, parseNumbered } from './redis-records.ts'
+import { grantFromFields, grantToFields, parseNumbered, recordToText } from './redis-records.ts'
 import { scanKeys } from './redis-scan.ts'
 import { checkRedis, startupError } from './redis-startup.ts'
 import { parseRedisUrl } from './redis-url.ts'
-import type { ConnectionKey, RedeemOutcome, RotateOutcome, Store, StoreStats } from './store.ts'
+import type { ClaimOutcome, ConnectionKey, RedeemOutcome, RotateOutcome, Store, StoreStats } from './store.ts'
 
 /** How long the generation of a deleted connection is kept: longer than any refresh is under way, in seconds. */
 const connectionTombstoneSeconds = 3_600
+
+/** How long it is remembered that a lease was not released, in seconds. */
+const abandonedLeaseSeconds = 600
 
 /** Signing keys that nobody has read for so long are nobody's, in seconds: 400 days. */
 const signingKeysIdleSeconds = 34_560_000
@@ -473,7 +476,7 @@ export async function createRedisStore({
         'connection',
         scripts.putConnection,
         [keys.connections(record.userId)],
-        [now, connectionField(record), record.expiresAt, connectionToText(record)],
+        [now, connectionField(record), record.expiresAt, recordToText(record)],
       )
       return Number(reply[1])
     },
@@ -482,7 +485,7 @@ export async function createRedisStore({
         'connection',
         scripts.replaceConnection,
         [keys.connections(record.userId)],
-        [now, connectionField(record), record.expiresAt, connectionToText(record), generation],
+        [now, connectionField(record), record.expiresAt, recordToText(record), generation],
       )
       return (reply?.[0] ?? 'stale') as 'replaced' | 'stale'
     },
@@ -511,6 +514,41 @@ export async function createRedisStore({
         ),
         cursor: page?.cursor,
       }
+    },
+
+    async claimLease({ kind, idHash, owner, endsAt, takesOver, now }) {
+      const [outcome, detail] = await put(
+        'lease',
+        scripts.claimLease,
+        [keys.lease(kind, idHash)],
+        [now, owner, endsAt, takesOver ? 1 : 0, abandonedLeaseSeconds],
+      )
+      if (outcome === 'claimed') return { outcome, isTakenOver: detail === 1 }
+      return { outcome, ...(outcome === 'held' && { endsAt: Number(detail) }) } as ClaimOutcome
+    },
+    async releaseLease({ kind, idHash, owner, now }) {
+      await run('lease', scripts.releaseLease, [keys.lease(kind, idHash)], [now, owner])
+    },
+
+    async findCircuit({ id, now }) {
+      const value = await commands.read(client => client.get(keys.circuit(id)))
+      if (value === null) return undefined
+      const found = value === undefined ? undefined : parseNumbered(value)
+      if (!found) return unreadable('circuit')
+      if (found.second <= now) return undefined
+      return parse('circuit', recordSchemas.circuit, () => ({
+        ...JSON.parse(found.record),
+        generation: found.first,
+      }))
+    },
+    async replaceCircuit({ record, generation, now }) {
+      const [outcome] = await put(
+        'circuit',
+        scripts.replaceCircuit,
+        [keys.circuit(record.id)],
+        [now, record.expiresAt, recordToText(record), generation],
+      )
+      return outcome as 'replaced' | 'stale'
     },
 
     async listSigningKeys({ now }) {

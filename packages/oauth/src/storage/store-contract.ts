@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { StoreUnavailableError } from '../errors.ts'
-import type { Connection, Grant, PendingAuthorization, Revocation, SigningKey } from './records.ts'
+import type { Circuit, Connection, Grant, PendingAuthorization, Revocation, SigningKey } from './records.ts'
 import type { Store } from './store.ts'
 
 /** One store of its own per test, and what the suite may do with it. */
@@ -81,6 +81,19 @@ const aConnection = (over: Partial<ConnectionWrite> = {}): ConnectionWrite => ({
   accessEndsAt: now + 3600,
   updatedAt: now,
   expiresAt: now + 86_400,
+  ...over,
+})
+
+type CircuitWrite = Omit<Circuit, 'generation'>
+const aCircuit = (over: Partial<CircuitWrite> = {}): CircuitWrite => ({
+  version: 1,
+  id: 'google client',
+  writtenBy: `write-${counter++}`,
+  state: 'open',
+  failures: 5,
+  openings: 1,
+  until: now + 20,
+  expiresAt: now + 3600,
   ...over,
 })
 
@@ -790,8 +803,22 @@ export function describeStoreContract(
         expect((await store.findConnection({ ...key, now }))?.generation).toBe(2)
       })
 
+      it('keeps what is known of its failures and its end', async () => {
+        const record = aConnection({
+          consentEndsAt: now + 7200,
+          failure: { errorClass: 'transient', at: now, count: 3, nextAttemptAt: now + 4 },
+          missingScopes: ['mail'],
+          endedAt: now,
+          endReason: 'lost',
+        })
+        await store.putConnection({ record, now })
+        expect(await store.findConnection({ ...key, now })).toEqual({ ...record, generation: 1 })
+      })
+
       it('R164: a write whose reply was lost is sent again and counts once', async () => {
-        const record = aConnection()
+        const record = aConnection({
+          failure: { errorClass: 'transient', at: now, count: 3, nextAttemptAt: now + 4 },
+        })
         expect(await store.putConnection({ record, now })).toBe(1)
         expect(await store.putConnection({ record, now })).toBe(1)
         const refreshed = aConnection()
@@ -858,6 +885,114 @@ export function describeStoreContract(
           step++
         })
         expect([...found]).toEqual(expect.arrayContaining(times(6, i => `stays-${i} google`)))
+      })
+    })
+
+    describe('leases', () => {
+      type Claim = Parameters<Store['claimLease']>[0]
+      const lease = { kind: 'connection_refresh', idHash: 'id' } as const
+      const claim = (over: Partial<Claim> = {}) =>
+        store.claimLease({
+          ...lease,
+          owner: `owner-${counter++}`,
+          endsAt: now + 30,
+          takesOver: true,
+          now,
+          ...over,
+        })
+      const claimed = { outcome: 'claimed', isTakenOver: false }
+
+      it('R180: of 50 parallel claims, one succeeds; the others learn until when', async () => {
+        const outcomes = await Promise.all(times(50, () => claim()))
+        expect(tally(outcomes.map(({ outcome }) => outcome))).toEqual({ claimed: 1, held: 49 })
+        expect(outcomes).toContainEqual({ outcome: 'held', endsAt: now + 30 })
+      })
+
+      it('R180: what was given back can be claimed at once, and only its owner gives it back', async () => {
+        await claim({ owner: 'a' })
+        await store.releaseLease({ ...lease, owner: 'b', now })
+        expect(await claim({ owner: 'b' })).toEqual({ outcome: 'held', endsAt: now + 30 })
+        await store.releaseLease({ ...lease, owner: 'a', now })
+        expect(await claim({ owner: 'b' })).toEqual(claimed)
+        await store.releaseLease({ ...lease, owner: 'a', now })
+        expect(await claim({ owner: 'c' })).toEqual({ outcome: 'held', endsAt: now + 30 })
+      })
+
+      it('R180: after its end it is taken over, and whoever does knows that it was not given back', async () => {
+        await claim({ owner: 'a' })
+        expect(await claim({ now: now + 29 })).toMatchObject({ outcome: 'held' })
+        const late = { now: now + 30, endsAt: now + 60 }
+        expect(await claim({ ...late, takesOver: false })).toEqual({ outcome: 'abandoned' })
+        expect(await claim({ ...late, owner: 'b' })).toEqual({ outcome: 'claimed', isTakenOver: true })
+        // The one that was late gives back nothing of its successor's.
+        await store.releaseLease({ ...lease, owner: 'a', now: now + 30 })
+        expect(await claim({ ...late, owner: 'c' })).toEqual({ outcome: 'held', endsAt: now + 60 })
+      })
+
+      it('R181: an owner that comes back late can still say that it is done', async () => {
+        await claim({ owner: 'a' })
+        await store.releaseLease({ ...lease, owner: 'a', now: now + 40 })
+        expect(await claim({ now: now + 40, endsAt: now + 70, takesOver: false })).toEqual(claimed)
+      })
+
+      it('that it was not given back is forgotten after ten minutes', async () => {
+        await claim()
+        const late = { endsAt: now + 700, takesOver: false }
+        expect(await claim({ ...late, now: now + 629 })).toEqual({ outcome: 'abandoned' })
+        expect(await claim({ ...late, now: now + 630 })).toEqual(claimed)
+      })
+
+      it('R164: a claim whose reply was lost is sent again and still succeeds', async () => {
+        expect(await claim({ owner: 'a' })).toEqual(claimed)
+        expect(await claim({ owner: 'a' })).toEqual(claimed)
+        const late = { owner: 'b', now: now + 30, endsAt: now + 60 }
+        for (const _ of [1, 2]) {
+          expect(await claim(late)).toEqual({ outcome: 'claimed', isTakenOver: true })
+        }
+      })
+
+      it('keeps ids apart, whatever they are called', async () => {
+        for (const idHash of hostileIds) expect(await claim({ idHash, owner: idHash })).toEqual(claimed)
+        for (const idHash of hostileIds) await store.releaseLease({ ...lease, idHash, owner: idHash, now })
+        for (const idHash of hostileIds) expect(await claim({ idHash })).toEqual(claimed)
+      })
+    })
+
+    describe('circuits', () => {
+      const id = 'google client'
+      const replace = (generation: number, over: Partial<CircuitWrite> = {}, at = now) =>
+        store.replaceCircuit({ record: aCircuit(over), generation, now: at })
+
+      it('is absent until one is written, counts generations, and ends', async () => {
+        expect(await store.findCircuit({ id, now })).toBeUndefined()
+        const first = aCircuit()
+        expect(await store.replaceCircuit({ record: first, generation: 0, now })).toBe('replaced')
+        expect(await store.findCircuit({ id, now })).toEqual({ ...first, generation: 1 })
+        expect(await replace(1, { state: 'half_open' })).toBe('replaced')
+        expect(await store.findCircuit({ id, now })).toMatchObject({ state: 'half_open', generation: 2 })
+        expect(await store.findCircuit({ id, now: now + 3600 })).toBeUndefined()
+        expect(await replace(0, { expiresAt: now + 7200 }, now + 3600)).toBe('replaced')
+      })
+
+      it('R182: of 20 processes that want to probe an open one, one may', async () => {
+        await replace(0)
+        const outcomes = await Promise.all(times(20, () => replace(1, { state: 'half_open' })))
+        expect(tally(outcomes)).toEqual({ replaced: 1, stale: 19 })
+        expect(await replace(0)).toBe('stale')
+      })
+
+      it('R164: a write whose reply was lost is sent again and counts once', async () => {
+        const record = aCircuit()
+        expect(await store.replaceCircuit({ record, generation: 0, now })).toBe('replaced')
+        expect(await store.replaceCircuit({ record, generation: 0, now })).toBe('replaced')
+        expect(await store.findCircuit({ id, now })).toMatchObject({ generation: 1 })
+      })
+
+      it('keeps ids apart, whatever they are called', async () => {
+        for (const hostile of hostileIds) expect(await replace(0, { id: hostile })).toBe('replaced')
+        for (const hostile of hostileIds) {
+          expect((await store.findCircuit({ id: hostile, now }))?.id).toBe(hostile)
+        }
       })
     })
 
@@ -990,6 +1125,10 @@ export function describeStoreContract(
         await store.putConnection({ record: aConnection({ userId: id }), now })
         if (i % 2) await store.deleteConnection({ userId: id, provider: 'google', account: 'default', now })
         await store.claimSingleUse({ kind: 'jti', idHash: id, expiresAt: now + 60, now, ...operation() })
+        const lease = { kind: 'connection_refresh', idHash: id, owner: id } as const
+        await store.claimLease({ ...lease, endsAt: now + 30, takesOver: true, now })
+        if (i % 2) await store.releaseLease({ ...lease, now })
+        await store.replaceCircuit({ record: aCircuit({ id }), generation: 0, now })
         await store.putClientTombstone({ clientIdHash: id, expiresAt: now + 60, now })
         await store.putDisabledUser({ userId: id, expiresAt: now + 60, now })
       }
@@ -1046,6 +1185,17 @@ export function describeStoreContract(
         () => store.retireSigningKey({ kid: 'kid', retiresAt: now, now }),
         () => store.listAllConnections({ cursor: undefined, limit: 10, now }),
         () => store.isClientDeleted({ clientIdHash: 'client', now }),
+        () => store.findCircuit({ id: 'circuit', now }),
+        () => store.replaceCircuit({ record: aCircuit(), generation: 0, now }),
+        () =>
+          store.claimLease({
+            kind: 'connection_refresh',
+            idHash: 'id',
+            owner: 'a',
+            endsAt: now + 30,
+            takesOver: true,
+            now,
+          }),
       ]
       for (const step of steps) await expect(step()).rejects.toThrow(StoreUnavailableError)
     })

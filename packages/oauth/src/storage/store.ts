@@ -1,4 +1,5 @@
 import type {
+  Circuit,
   Connection,
   Grant,
   PendingAuthorization,
@@ -27,6 +28,8 @@ export interface Store
     PendingAuthorizationStore,
     GrantStore,
     ConnectionStore,
+    LeaseStore,
+    CircuitStore,
     SigningKeyStore,
     SingleUseStore {
   /** Tenant (`OAUTH_SANDBOX`) whose records this store holds; part of the context of every sealed value. */
@@ -232,6 +235,45 @@ export interface ConnectionPage {
   connections: Connection[]
   /** Where the next page begins; undefined after the last. Opaque, and of use in the same walk only. */
   cursor: string | undefined
+}
+
+/** What a lease is for, and of what. */
+export interface LeaseKey {
+  kind: 'connection_refresh'
+  idHash: string
+}
+
+export type ClaimOutcome =
+  /** `isTakenOver`: the lease before it ended without being released, so what it was for may be half done. */
+  | { outcome: 'claimed'; isTakenOver: boolean }
+  | { outcome: 'held'; endsAt: number }
+  /** The last one ended without being released, and the caller did not want it then. */
+  | { outcome: 'abandoned' }
+
+/** Leases: one owner at a time, across processes. What a late owner writes is stopped by generations, not by them. */
+export interface LeaseStore {
+  /**
+   * Claims a lease until `endsAt`, unless another owner holds it. `owner` is random for each claim, and the operation
+   * id of it. That a lease was not released is remembered for ten minutes after its end.
+   */
+  claimLease(
+    step: LeaseKey & { owner: string; endsAt: number; takesOver: boolean; now: number },
+  ): Promise<ClaimOutcome>
+  /** Gives a lease back, if `owner` still holds it or was the last to. */
+  releaseLease(step: LeaseKey & { owner: string; now: number }): Promise<void>
+}
+
+export interface CircuitStore {
+  findCircuit(step: { id: string; now: number }): Promise<Circuit | undefined>
+  /**
+   * Writes only when the stored generation is still `generation` (0: when there is none); the record then carries
+   * `generation + 1`. The same write sent again counts once.
+   */
+  replaceCircuit(step: {
+    record: Omit<Circuit, 'generation'>
+    generation: number
+    now: number
+  }): Promise<'replaced' | 'stale'>
 }
 
 export interface SigningKeyStore {
