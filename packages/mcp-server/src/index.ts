@@ -3,6 +3,8 @@ export {
   ConfigurationError,
   type ConfiguredClient,
   type ConfiguredResourceServer,
+  type ConnectionState,
+  type ConnectionStatus,
   type ConnectionSummary,
   createFileStore,
   createJsonLinesSink,

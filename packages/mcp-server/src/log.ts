@@ -110,6 +110,7 @@ const levels: Partial<Record<SallyportEvent['type'], 'debug' | 'warn' | 'error'>
   dpop_proof_replayed: 'warn',
   client_authentication_failed: 'warn',
   connection_refresh_failed: 'warn',
+  circuit_opened: 'warn',
   limit_hit: 'warn',
   suspicious_activity: 'warn',
   store_unavailable: 'error',

@@ -35,6 +35,20 @@ export function fakeProvider<const Id extends string>(id: Id) {
     login,
     isConnected: async (userId, scopes) =>
       scopes.every(scope => connections.get(userId)?.includes(scope) === true),
+    status: async (userId, scopes) => {
+      const granted = connections.get(userId) ?? []
+      const missingScopes = scopes.filter(scope => !granted.includes(scope))
+      return {
+        state: missingScopes.length > 0 || !connections.has(userId) ? 'needs_consent' : 'active',
+        scopes: granted,
+        missingScopes,
+        lastSuccessAt: undefined,
+        lastErrorClass: undefined,
+        lastErrorAt: undefined,
+        nextAttemptAt: undefined,
+        consentEndsAt: undefined,
+      }
+    },
     async token() {
       check()
       return token

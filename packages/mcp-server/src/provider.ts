@@ -1,7 +1,10 @@
 import type {
+  CircuitStore,
   Clock,
+  ConnectionStatus,
   ConnectionStore,
   EventSink,
+  LeaseStore,
   PageLogin,
   RandomBytes,
   RedirectLogin,
@@ -29,7 +32,7 @@ export interface Provider<Id extends string = string> {
 
 /** What the server hands to a provider. */
 export interface ProviderHost {
-  store: ConnectionStore
+  store: ConnectionStore & LeaseStore & CircuitStore
   /** Tenant of the store, part of the context of sealed values. */
   tenant: string
   sealer: Sealer
@@ -39,6 +42,8 @@ export interface ProviderHost {
   /** Life of an external token whose provider names none, in seconds (`OAUTH_EXTERNAL_TOKEN_TTL`). */
   externalTokenSeconds: number
   emit: EventSink
+  /** Waits, in milliseconds, for what another process does. Default: real time. */
+  sleep?: (ms: number) => Promise<void>
 }
 
 /** A provider ready for use. */
@@ -47,6 +52,8 @@ export interface ConnectedProvider {
   readonly login: RedirectLogin
   /** Whether the user has a working connection with these provider scopes. */
   isConnected(userId: string, scopes: readonly string[]): Promise<boolean>
+  /** How the user's connection does, for a tool that needs these scopes. Asks nobody but the store. */
+  status(userId: string, scopes: readonly string[]): Promise<ConnectionStatus>
   /**
    * The user's external access token, refreshed when it was stale.
    *

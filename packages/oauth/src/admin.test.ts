@@ -211,7 +211,7 @@ describe('R72: an operator sees what there is', () => {
     ])
   })
 
-  it('connections without what is sealed in them, and forgets one of them', async () => {
+  it('connections with how they do and without what is sealed in them, and forgets one of them', async () => {
     const fixture = createFixture()
     const { admin } = fixture.server
     const { now } = fixture.time
@@ -226,6 +226,7 @@ describe('R72: an operator sees what there is', () => {
       accessEndsAt: now + 3600,
       updatedAt: now,
       expiresAt: now + 86_400,
+      failure: { errorClass: 'rate_limited', at: now, count: 3, nextAttemptAt: now + 20 },
     } as const
     for (const provider of ['google', 'linkedin']) {
       await fixture.store.putConnection({ record: { ...record, scopes: ['calendar'], provider }, now })
@@ -234,8 +235,14 @@ describe('R72: an operator sees what there is', () => {
     expect(listed[0]).toEqual({
       provider: 'google',
       account: 'default',
-      state: 'active',
+      state: 'degraded',
       scopes: ['calendar'],
+      missingScopes: [],
+      lastSuccessAt: now,
+      lastErrorClass: 'rate_limited',
+      lastErrorAt: now,
+      nextAttemptAt: now + 20,
+      consentEndsAt: undefined,
       updatedAt: now,
       endsAt: now + 86_400,
     })

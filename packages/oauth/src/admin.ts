@@ -31,7 +31,7 @@ export interface Admin {
   revokeAll(): Promise<number>
   /** Sessions of a user that have not ended, newest first. */
   listGrants(userId: string): Promise<GrantSummary[]>
-  /** What a user has connected. */
+  /** What a user has connected, how it does, and when it is tried again where a refresh failed. */
   listConnections(userId: string): Promise<ConnectionSummary[]>
   /**
    * Forgets what a user has connected at a provider; tools then ask the user to connect again. Resolves to whether
@@ -109,8 +109,8 @@ export function createAdmin({
     },
     listGrants: async userId => (await store.listGrants({ userId, now: clock() })).map(summarizeGrant),
     async listConnections(userId) {
-      const connections = await store.listConnections({ userId, now: clock() })
-      return connections.map(summarizeConnection)
+      const now = clock()
+      return (await store.listConnections({ userId, now })).map(each => summarizeConnection(each, now))
     },
     async deleteConnection(userId, provider, account = 'default') {
       const key = { userId, provider, account, now: clock() }

@@ -1,4 +1,5 @@
 import type { LimitedBy, LimitName } from './limits/limit-table.ts'
+import type { ConnectionState } from './storage/connection-status.ts'
 import type { RevocationReason } from './storage/records.ts'
 
 /** What looks like an attack, and may be something else: for alerts, nothing is refused because of it. */
@@ -75,6 +76,19 @@ export type SallyportEvent =
   | { type: 'connection_ended'; userId: string; provider: string; by?: 'user' | 'administrator' }
   | { type: 'connection_refreshed'; userId: string; provider: string; generation: number }
   | { type: 'connection_refresh_failed'; userId: string; provider: string; errorClass: string }
+  /** How a connection does has changed; `nextAttemptAt`: when its next refresh may begin, seconds since the epoch. */
+  | {
+      type: 'connection_changed'
+      userId: string
+      provider: string
+      /** Not called `state`: OAuth has a secret of that name, which logs redact. */
+      condition: ConnectionState
+      errorClass?: string
+      nextAttemptAt?: number
+    }
+  /** All processes leave the provider alone until `nextAttemptAt`; then one of them asks. */
+  | { type: 'circuit_opened'; provider: string; errorClass: string; nextAttemptAt: number }
+  | { type: 'circuit_closed'; provider: string }
   | { type: 'scope_challenged'; operation: string; scopes: readonly string[] }
   /** A sign-in was too long ago for this operation (RFC 9470). */
   | { type: 'authentication_challenged'; operation: string }
@@ -140,6 +154,8 @@ export const eventFields: Readonly<Record<EventField, EventFieldKind>> = {
   provider: 'name',
   generation: 'number',
   errorClass: 'name',
+  condition: 'name',
+  nextAttemptAt: 'number',
   operation: 'name',
   scopes: 'names',
   tool: 'name',

@@ -1,5 +1,5 @@
 import type { ProviderHost } from '@sallyport/mcp-server'
-import { type Connection, connectionSealContext } from '@sallyport/oauth'
+import { type Connection, connectionSealContext, connectionStatus } from '@sallyport/oauth'
 import { base64url } from 'jose'
 import { type ExternalGrant, externalGrantSchema } from './external-token.ts'
 
@@ -20,7 +20,12 @@ export interface ConnectionUpdate {
   scopes: readonly string[]
   /** 0 when the provider does not say. */
   accessEndsAt: number
+  /** Scopes that tools still miss. Default: none that is known. */
+  missingScopes?: readonly string[]
 }
+
+export type Failure = NonNullable<Connection['failure']>
+export type EndReason = NonNullable<Connection['endReason']>
 
 /** One provider's connections: opens and seals, and leaves every decision to its callers. */
 export interface ConnectionVault {
@@ -31,8 +36,12 @@ export interface ConnectionVault {
   replace(before: Connection, update: ConnectionUpdate): Promise<'replaced' | 'stale'>
   /** Seals the same tokens by the newest secret, unless somebody else wrote since. */
   sealAgain(held: ActiveConnection): Promise<'replaced' | 'stale'>
+  /** Keeps how a refresh failed, for all processes, unless somebody else wrote since. */
+  noteFailure(before: Connection, failure: Failure): Promise<'replaced' | 'stale'>
+  /** Keeps which scopes tools miss, unless somebody else wrote since. */
+  noteMissingScopes(before: Connection, missingScopes: readonly string[]): Promise<'replaced' | 'stale'>
   /** Ends a connection and drops its tokens, unless somebody else wrote since. */
-  end(before: Connection): Promise<'replaced' | 'stale'>
+  end(before: Connection, reason: EndReason): Promise<'replaced' | 'stale'>
 }
 
 /** How long a connection that cannot be renewed is remembered after its end, to say what ended, in seconds. */
@@ -49,19 +58,23 @@ export function createConnectionVault(
   host: ProviderHost,
   { provider, refreshIdleSeconds }: { provider: string; refreshIdleSeconds: number },
 ): ConnectionVault {
-  const { store, sealer, tenant, clock, random } = host
+  const { store, sealer, tenant, clock, random, emit } = host
 
   const operationId = () => base64url.encode(random(16))
   const seal = (key: Parameters<typeof connectionSealContext>[1], grant: ExternalGrant | undefined) =>
     sealer.seal(JSON.stringify(grant ?? {}), connectionSealContext(tenant, key))
 
   function toRecord(userId: string, update: ConnectionUpdate): Omit<Connection, 'generation'> {
-    const { grant, scopes, accessEndsAt } = update
+    const { grant, scopes, accessEndsAt, missingScopes } = update
     const now = clock()
     const key = { userId, provider, account }
     const tokenEnd =
       accessEndsAt === 0 ? now + host.externalTokenSeconds : accessEndsAt + rememberEndedSeconds
     const refreshEnd = (grant.refreshEndsAt ?? now + refreshIdleSeconds) + rememberEndedSeconds
+    // Refreshing goes on without an end, unless the provider named one.
+    const consentEndsAt = grant.refreshToken
+      ? grant.refreshEndsAt && Math.max(grant.refreshEndsAt, accessEndsAt)
+      : accessEndsAt || tokenEnd
     return {
       version: 1,
       ...key,
@@ -72,18 +85,37 @@ export function createConnectionVault(
       accessEndsAt,
       updatedAt: now,
       expiresAt: grant.refreshToken ? Math.max(tokenEnd, refreshEnd) : tokenEnd,
+      ...(consentEndsAt !== undefined && { consentEndsAt }),
+      ...(missingScopes && { missingScopes: [...missingScopes] }),
     }
   }
 
-  async function replace(record: Omit<Connection, 'generation'>, generation: number) {
+  async function replace(before: Connection, record: Omit<Connection, 'generation'>) {
+    const { generation } = before
     for (let attempt = 1; ; attempt++) {
       try {
-        return await store.replaceConnection({ record, generation, now: clock() })
+        const outcome = await store.replaceConnection({ record, generation, now: clock() })
+        if (outcome === 'replaced') tellChange(before, { ...record, generation })
+        return outcome
       } catch (error) {
         // The tokens in hand may be the only ones that still work (rotation): do not give up at once.
         if (attempt === writeAttempts) throw error
       }
     }
+  }
+
+  function tellChange(before: Connection, after: Connection) {
+    const now = clock()
+    const { state, lastErrorClass, nextAttemptAt } = connectionStatus(after, now)
+    if (state === connectionStatus(before, now).state) return
+    emit({
+      type: 'connection_changed',
+      userId: after.userId,
+      provider,
+      condition: state,
+      ...(lastErrorClass && { errorClass: lastErrorClass }),
+      ...(nextAttemptAt !== undefined && { nextAttemptAt }),
+    })
   }
 
   return {
@@ -100,20 +132,29 @@ export function createConnectionVault(
     async put(userId, update) {
       await store.putConnection({ record: toRecord(userId, update), now: clock() })
     },
-    replace: (before, update) => replace(toRecord(before.userId, update), before.generation),
-    sealAgain({ connection: { generation, ...before }, grant }) {
-      return replace({ ...before, sealed: seal(before, grant), writtenBy: operationId() }, generation)
+    replace: (before, update) => replace(before, toRecord(before.userId, update)),
+    sealAgain({ connection, grant }) {
+      const { generation: _, ...record } = connection
+      return replace(connection, { ...record, sealed: seal(record, grant), writtenBy: operationId() })
     },
-    end({ generation, ...before }) {
-      const sealed = seal(before, undefined)
-      const record = {
-        ...before,
-        state: 'dead' as const,
-        sealed,
+    noteFailure(before, failure) {
+      const { generation: _, ...record } = before
+      return replace(before, { ...record, failure, writtenBy: operationId() })
+    },
+    noteMissingScopes(before, missingScopes) {
+      const { generation: _, ...record } = before
+      return replace(before, { ...record, missingScopes: [...missingScopes], writtenBy: operationId() })
+    },
+    end(before, endReason) {
+      const { generation: _, ...record } = before
+      return replace(before, {
+        ...record,
+        state: 'dead',
+        sealed: seal(record, undefined),
         writtenBy: operationId(),
-        updatedAt: clock(),
-      }
-      return replace(record, generation)
+        endedAt: clock(),
+        endReason,
+      })
     },
   }
 }

@@ -19,7 +19,7 @@ export function createProvider<const Id extends string>(definition: ProviderDefi
 }
 
 function connect(definition: ProviderDefinition, host: ProviderHost): ConnectedProvider {
-  const { clock, emit } = host
+  const { clock } = host
   const credentials = readCredentials(definition, host.environment)
   const origins = readApiOrigins(definition)
   const upstreamServer = definition.upstreamServer(clock, host.environment)
@@ -47,10 +47,17 @@ function connect(definition: ProviderDefinition, host: ProviderHost): ConnectedP
   }
 
   const isApiUrl = (url: URL) => origins.has(url.origin)
-  const tokens = createTokenSource({ definition, vault, requestRefresh, clock, emit })
+  const tokens = createTokenSource({
+    definition,
+    vault,
+    clientId: credentials.clientId,
+    requestRefresh,
+    host,
+  })
   return {
     login: createLogin({ definition, credentials, host, vault, upstreamServer }),
     isConnected: tokens.isConnected,
+    status: tokens.status,
     token: tokens.get,
     fetch: createProviderFetch({
       label: definition.label,

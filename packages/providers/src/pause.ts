@@ -1,30 +1,32 @@
-import type { Clock } from '@sallyport/oauth'
+import { ExponentialBackoff, type IBackoff, noJitterGenerator } from 'cockatiel'
+import type { ErrorClass } from './upstream-error.ts'
 
-/** Keeps us from asking again while a provider is in trouble (R182). */
-export interface Pauses {
-  /** Seconds until `key` may be tried again; 0 = now. */
-  remaining(key: string): number
-  /** A try failed: the next one waits, longer each time, or as long as the provider asks. */
-  failed(key: string, retryAfterSeconds: number | undefined): void
-  succeeded(key: string): void
-}
+/** Longest pause of our own after a failure that passes: a provider that is back must be noticed within 30 s. */
+const maxPassingSeconds = 20
 
-const maxPauseSeconds = 60
-const maxKeys = 10_000
+/** The same after a failure that may well not pass by itself. */
+const maxOtherSeconds = 60
 
-/** Creates the pauses of one process: 1 s after the first failure, doubling up to a minute. */
-export function createPauses(clock: Clock): Pauses {
-  const pauses = new Map<string, { failures: number; until: number }>()
-  return {
-    remaining: key => Math.max(0, (pauses.get(key)?.until ?? 0) - clock()),
-    failed(key, retryAfterSeconds = 0) {
-      const failures = (pauses.get(key)?.failures ?? 0) + 1
-      const ownPause = Math.min(2 ** (failures - 1), maxPauseSeconds)
-      pauses.delete(key)
-      pauses.set(key, { failures, until: clock() + Math.max(ownPause, retryAfterSeconds) })
-      // Oldest first: forgetting a pause costs one request.
-      if (pauses.size > maxKeys) pauses.delete(pauses.keys().next().value!)
-    },
-    succeeded: key => void pauses.delete(key),
-  }
+/**
+ * How long to leave a provider alone after `count` failures in a row, in seconds: 1, 2, 4 … or as long as the provider
+ * asks, whichever is longer (R182).
+ */
+export function pauseSeconds(failure: {
+  count: number
+  errorClass: ErrorClass
+  retryAfterSeconds: number | undefined
+}): number {
+  const { count, errorClass, retryAfterSeconds = 0 } = failure
+  const passes = errorClass === 'transient' || errorClass === 'rate_limited'
+  const max = passes ? maxPassingSeconds : maxOtherSeconds
+  const backoff = new ExponentialBackoff({
+    // Exactly one process asks at the end of a pause, so there is nobody to keep apart by chance.
+    generator: noJitterGenerator,
+    initialDelay: 1000,
+    maxDelay: max * 1000,
+  })
+  let step: IBackoff<unknown> = backoff.next()
+  // Beyond ten the longest pause is reached.
+  for (let i = 1; i < Math.min(count, 10); i++) step = step.next(undefined)
+  return Math.max(Math.ceil(step.duration / 1000), retryAfterSeconds)
 }

@@ -1,5 +1,5 @@
 import { inspect } from 'node:util'
-import type { AccessToken } from '@sallyport/oauth'
+import type { AccessToken, ConnectionStatus } from '@sallyport/oauth'
 import type { ConnectedProvider, ExternalToken } from '../provider.ts'
 import type { AccessRule } from './access-rule.ts'
 import { ToolError } from './tool-error.ts'
@@ -79,6 +79,11 @@ export interface CallContext<
    */
   readonly token: (...provider: TokenArguments<ProviderId>) => Promise<ExternalToken>
   /**
+   * How the user's connection to a provider the tool names in `auth` does: whether it works, what it lacks, and when a
+   * refresh that failed is tried again. Throws nothing because of its state, and asks nobody but the store.
+   */
+  readonly connection: (...provider: TokenArguments<ProviderId>) => Promise<ConnectionStatus>
+  /**
    * `fetch` that carries the user's external token to the API of a provider the tool names in `auth`, and
    * nothing of the user's to anywhere else. Ends with the call. Throws as `token` does.
    */
@@ -132,6 +137,16 @@ export function createCallContext(call: {
     if (!provider) throw new Error(`Tool "${call.toolName}" does not name provider "${id}" in its auth.`)
     return provider.connected
   }
+  /** The provider that is meant, and the user's part in it. */
+  const ofUser = (provider: string | undefined) => {
+    const id = provider ?? (needs.size === 1 ? [...needs.keys()][0] : undefined)
+    if (id === undefined) {
+      throw new Error(`Tool "${call.toolName}" names ${needs.size} providers: say which one you mean.`)
+    }
+    const connected = connectedTo(id)
+    if (userId === undefined) throw new ToolError('Sign in first: this needs an account of yours.')
+    return { connected, userId, scopes: needs.get(id) ?? [] }
+  }
   /** Only providers the tool names may see the user's token, however many the server has. */
   const providerFor = (url: URL) => [...needs.keys()].find(id => connectedTo(id).isApiUrl(url))
 
@@ -140,13 +155,12 @@ export function createCallContext(call: {
     signal,
     log: call.log,
     async token(provider) {
-      const id = provider ?? (needs.size === 1 ? [...needs.keys()][0] : undefined)
-      if (id === undefined) {
-        throw new Error(`Tool "${call.toolName}" names ${needs.size} providers: say which token you want.`)
-      }
-      const connected = connectedTo(id)
-      if (userId === undefined) throw new ToolError('Sign in first: this needs an account of yours.')
-      return connected.token(userId, needs.get(id) ?? [])
+      const { connected, userId, scopes } = ofUser(provider)
+      return connected.token(userId, scopes)
+    },
+    async connection(provider) {
+      const { connected, userId, scopes } = ofUser(provider)
+      return connected.status(userId, scopes)
     },
     async fetch(input, init) {
       const url = new URL(input instanceof Request ? input.url : input)

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { LoginError, type PageLogin } from '../login.ts'
+import type { Connection } from '../storage/records.ts'
 import {
   type Answer,
   approve,
@@ -56,6 +57,7 @@ async function connect(
   userId: string,
   provider: string,
   state: 'active' | 'dead' = 'active',
+  over: Partial<Connection> = {},
 ) {
   const { now } = fixture.time
   const record = {
@@ -70,6 +72,7 @@ async function connect(
     accessEndsAt: 0,
     updatedAt: now,
     expiresAt: now + 86_400,
+    ...over,
   }
   await fixture.store.putConnection({ record, now })
 }
@@ -101,6 +104,26 @@ describe('R72: the account page', () => {
     }
     const [grant] = await liveGrants(fixture, ada)
     for (const secret of [ada, grant!.id, grant!.code.hash]) expect(page.html).not.toContain(secret)
+  })
+
+  it('tells a user what they must do about a connection, and nothing that others must mend', async () => {
+    const fixture = createFixture()
+    const ada = await allow(fixture, 'ada')
+    const { now } = fixture.time
+    const news = async (over: Partial<Connection>) => {
+      await connect(fixture, ada, 'linkedin', 'active', over)
+      const { page } = await signIn(fixture, 'ada')
+      const [, text] = page.html.replace(/<[^>]*>/g, '').split('post:write')
+      return text?.split('Disconnect')[0]?.trim()
+    }
+    const failure = { errorClass: 'transient', at: now, count: 9, nextAttemptAt: now + 20 } as const
+    expect(await news({ failure })).toBe('Last renewed 15 Jan 2027')
+    expect(await news({ consentEndsAt: now + 3 * 86_400 })).toBe(
+      'Last renewed 15 Jan 2027; on 18 Jan 2027 it ends, and a tool that needs it will ask you to connect again',
+    )
+    expect(await news({ consentEndsAt: now })).toBe(
+      'Ended: a tool that needs it will ask you to connect again',
+    )
   })
 
   it('ends the access of one app, at once, and says by whom', async () => {

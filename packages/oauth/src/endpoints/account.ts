@@ -68,12 +68,15 @@ async function show(context: Context, request: Request): Promise<Response> {
         ),
         revoke: form({ kind: 'revoke', userId, grantId: grant.grantId }),
       })),
-      connections: connections.map(summarizeConnection).map(({ provider, account, ...rest }) => ({
-        ...rest,
-        label: findLogin(context, provider)?.label ?? provider,
-        account,
-        disconnect: form({ kind: 'disconnect', userId, provider, account }),
-      })),
+      connections: connections.map(connection => {
+        const { provider, account, ...rest } = summarizeConnection(connection, now)
+        return {
+          ...rest,
+          label: findLogin(context, provider)?.label ?? provider,
+          account,
+          disconnect: form({ kind: 'disconnect', userId, provider, account }),
+        }
+      }),
       signOut: form({ kind: 'sign-out' }),
     },
     browser.headers,

@@ -96,12 +96,28 @@ ${form(revoke, html`<button type="submit" aria-label="End access of ${name}">End
 }
 
 function connectionEntry(connection: AccountPage['connections'][number]): Html {
-  const { label, account, state, scopes, updatedAt, disconnect } = connection
+  const { label, account, scopes, disconnect } = connection
   const name = account === 'default' ? label : `${label} (${account})`
   return html`<li><div><strong>${name}</strong>
 ${scopes.length > 0 && html`<span>${scopes.map((scope, at) => [at > 0 && ', ', html`<code>${breakable(scope)}</code>`])}</span>`}
-<span>${state === 'dead' ? `Ended by ${label}: a tool that needs it will ask you to connect again` : html`Last renewed ${day(updatedAt)}`}</span></div>
+<span>${connectionNews(connection)}</span></div>
 ${form(disconnect, html`<button type="submit" aria-label="Disconnect ${name}">Disconnect</button>`)}</li>`
+}
+
+/** What the user can do about a connection, if anything; what others must mend is not their concern. */
+function connectionNews({
+  label,
+  state,
+  updatedAt,
+  consentEndsAt,
+}: AccountPage['connections'][number]): Html | string {
+  const again = 'a tool that needs it will ask you to connect again'
+  if (state === 'revoked') return `Ended by ${label}: ${again}`
+  if (state === 'needs_consent') return `Ended: ${again}`
+  const renewed = html`Last renewed ${day(updatedAt)}`
+  return state === 'expiring' && consentEndsAt !== undefined
+    ? html`${renewed}; on ${day(consentEndsAt)} it ends, and ${again}`
+    : renewed
 }
 
 /** How a client became known shows in its id; who vouches for its name hangs on that. */

@@ -421,8 +421,8 @@ function connectionId({ userId, provider, account }: ConnectionKey): string {
   return JSON.stringify([userId, provider, account])
 }
 
-function leaseId({ kind, idHash }: LeaseKey): string {
-  return JSON.stringify([kind, idHash])
+function leaseId({ kind, id }: LeaseKey): string {
+  return JSON.stringify([kind, id])
 }
 
 function isSameWrite<T extends { generation: number }>(

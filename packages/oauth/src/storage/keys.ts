@@ -22,7 +22,7 @@ export interface Keys {
   connections(userId: string): string
   /** Matches `connections` of all users, for SCAN. */
   connectionsPattern(): string
-  lease(kind: string, idHash: string): string
+  lease(kind: string, id: string): string
   /** Circuit breaker of a provider client. */
   circuit(id: string): string
   user(identityHash: string): string
@@ -64,7 +64,7 @@ export function createKeys(tenant: string): Keys {
         : inSlot(`client:${sha256(by.clientId)}`, 'grants'),
     connections: userId => inSlot(`user:${sha256(userId)}`, 'connections'),
     connectionsPattern: () => inSlot('user:*', 'connections'),
-    lease: (kind, idHash) => inSlot(`lease:${sha256(JSON.stringify([kind, idHash]))}`),
+    lease: (kind, id) => inSlot(`lease:${sha256(JSON.stringify([kind, id]))}`),
     circuit: id => inSlot(`circuit:${sha256(id)}`),
     user: identityHash => inSlot(`identity:${sha256(identityHash)}`),
     disabledUser: userId => inSlot(`disabled-user:${sha256(userId)}`),

@@ -134,7 +134,7 @@ export type Connection = z.infer<typeof connectionSchema>
 
 const circuitSchema = z.strictObject({
   version: z.literal(1),
-  /** Which provider client, as a hash. */
+  /** Which provider, and which client of it. */
   id: text,
   /** Counts every change; each is made by compare-and-set on it. */
   generation: z.int().positive(),

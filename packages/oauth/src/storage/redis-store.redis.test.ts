@@ -313,6 +313,24 @@ describe('redis store', () => {
         }),
     )
 
+    it('a circuit is then closed, and a lease free', () =>
+      withStore(async (store, tenant, events) => {
+        const keys = createKeys(tenant)
+        for (const value of ['', 'x', '1:9999999999:{', '1:9999999999:{"version":2}']) {
+          await server.client.set(keys.circuit('id'), value, 'EX', 60)
+          expect(await store.findCircuit({ id: 'id', now }), value).toBeUndefined()
+        }
+        await server.client.del(keys.circuit('id'))
+        await server.client.lpush(keys.circuit('id'), 'foreign')
+        expect(await store.findCircuit({ id: 'id', now })).toBeUndefined()
+        expect(events).toEqual(Array(5).fill({ type: 'record_unreadable', kind: 'circuit' }))
+        const lease = { kind: 'connection_refresh', id: 'id', endsAt: now + 30, takesOver: false } as const
+        await server.client.set(keys.lease(lease.kind, 'id'), '9999999999:x:owner', 'EX', 60)
+        expect(await store.claimLease({ ...lease, owner: 'owner', now })).toMatchObject({
+          outcome: 'claimed',
+        })
+      }))
+
     it('an unreadable mark is still a mark: nobody gets a second use out of it', () =>
       withStore(async (store, tenant) => {
         const claim = () =>

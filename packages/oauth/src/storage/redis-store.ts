@@ -516,18 +516,18 @@ export async function createRedisStore({
       }
     },
 
-    async claimLease({ kind, idHash, owner, endsAt, takesOver, now }) {
+    async claimLease({ kind, id, owner, endsAt, takesOver, now }) {
       const [outcome, detail] = await put(
         'lease',
         scripts.claimLease,
-        [keys.lease(kind, idHash)],
+        [keys.lease(kind, id)],
         [now, owner, endsAt, takesOver ? 1 : 0, abandonedLeaseSeconds],
       )
       if (outcome === 'claimed') return { outcome, isTakenOver: detail === 1 }
       return { outcome, ...(outcome === 'held' && { endsAt: Number(detail) }) } as ClaimOutcome
     },
-    async releaseLease({ kind, idHash, owner, now }) {
-      await run('lease', scripts.releaseLease, [keys.lease(kind, idHash)], [now, owner])
+    async releaseLease({ kind, id, owner, now }) {
+      await run('lease', scripts.releaseLease, [keys.lease(kind, id)], [now, owner])
     },
 
     async findCircuit({ id, now }) {

@@ -890,7 +890,7 @@ export function describeStoreContract(
 
     describe('leases', () => {
       type Claim = Parameters<Store['claimLease']>[0]
-      const lease = { kind: 'connection_refresh', idHash: 'id' } as const
+      const lease = { kind: 'connection_refresh', id: 'id' } as const
       const claim = (over: Partial<Claim> = {}) =>
         store.claimLease({
           ...lease,
@@ -952,9 +952,9 @@ export function describeStoreContract(
       })
 
       it('keeps ids apart, whatever they are called', async () => {
-        for (const idHash of hostileIds) expect(await claim({ idHash, owner: idHash })).toEqual(claimed)
-        for (const idHash of hostileIds) await store.releaseLease({ ...lease, idHash, owner: idHash, now })
-        for (const idHash of hostileIds) expect(await claim({ idHash })).toEqual(claimed)
+        for (const id of hostileIds) expect(await claim({ id, owner: id })).toEqual(claimed)
+        for (const id of hostileIds) await store.releaseLease({ ...lease, id, owner: id, now })
+        for (const id of hostileIds) expect(await claim({ id })).toEqual(claimed)
       })
     })
 
@@ -1125,7 +1125,7 @@ export function describeStoreContract(
         await store.putConnection({ record: aConnection({ userId: id }), now })
         if (i % 2) await store.deleteConnection({ userId: id, provider: 'google', account: 'default', now })
         await store.claimSingleUse({ kind: 'jti', idHash: id, expiresAt: now + 60, now, ...operation() })
-        const lease = { kind: 'connection_refresh', idHash: id, owner: id } as const
+        const lease = { kind: 'connection_refresh', id, owner: id } as const
         await store.claimLease({ ...lease, endsAt: now + 30, takesOver: true, now })
         if (i % 2) await store.releaseLease({ ...lease, now })
         await store.replaceCircuit({ record: aCircuit({ id }), generation: 0, now })
@@ -1190,7 +1190,7 @@ export function describeStoreContract(
         () =>
           store.claimLease({
             kind: 'connection_refresh',
-            idHash: 'id',
+            id: 'id',
             owner: 'a',
             endsAt: now + 30,
             takesOver: true,

@@ -240,7 +240,7 @@ export interface ConnectionPage {
 /** What a lease is for, and of what. */
 export interface LeaseKey {
   kind: 'connection_refresh'
-  idHash: string
+  id: string
 }
 
 export type ClaimOutcome =

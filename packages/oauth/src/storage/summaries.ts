@@ -1,3 +1,4 @@
+import { type ConnectionStatus, connectionStatus } from './connection-status.ts'
 import type { Connection, Grant } from './records.ts'
 
 /** What people are shown of records: nothing that opens anything. */
@@ -18,12 +19,10 @@ export interface GrantSummary {
 }
 
 /** What a user has connected at a provider. Times are seconds since the epoch. */
-export interface ConnectionSummary {
+export interface ConnectionSummary extends ConnectionStatus {
   provider: string
   account: string
-  /** `dead`: the provider has ended it, and the user must connect again. */
-  state: Connection['state']
-  scopes: readonly string[]
+  /** When its tokens last came from the provider. */
   updatedAt: number
   /** When it is forgotten unless it is used again. */
   endsAt: number
@@ -45,7 +44,7 @@ export function summarizeGrant(grant: Grant): GrantSummary {
 }
 
 /** What people are shown of a connection. */
-export function summarizeConnection(connection: Connection): ConnectionSummary {
-  const { provider, account, state, scopes, updatedAt, expiresAt } = connection
-  return { provider, account, state, scopes, updatedAt, endsAt: expiresAt }
+export function summarizeConnection(connection: Connection, now: number): ConnectionSummary {
+  const { provider, account, updatedAt, expiresAt } = connection
+  return { provider, account, ...connectionStatus(connection, now), updatedAt, endsAt: expiresAt }
 }

@@ -1,0 +1,286 @@
+import { type ProviderHost, ProviderUnavailableError } from '@sallyport/mcp-server'
+import type { ConnectionKey } from '@sallyport/oauth'
+import type { Circuit } from './circuit.ts'
+import type {
+  ActiveConnection,
+  ConnectionUpdate,
+  ConnectionVault,
+  EndReason,
+  HeldConnection,
+} from './connection-vault.ts'
+import {
+  accessEndsAt,
+  isAlive,
+  isFresh,
+  keptRefreshToken,
+  refreshTokenOf,
+  usableRefreshToken,
+} from './external-token.ts'
+import { pauseSeconds } from './pause.ts'
+import type { ProviderDefinition } from './provider-definition.ts'
+import { claimRefresh, leaseSeconds, type RefreshLease } from './refresh-lease.ts'
+import { coversScopes, parseScope } from './scope.ts'
+import type { TokenGrant, TokenReply } from './token-request.ts'
+import type { UpstreamError } from './upstream-error.ts'
+
+export interface RefreshParts {
+  definition: Pick<ProviderDefinition, 'id' | 'scopeRules' | 'accessTokenSeconds'>
+  vault: ConnectionVault
+  circuit: Circuit
+  /** Presents a refresh token at the provider (RFC 6749 §6); never throws. */
+  requestRefresh(refreshToken: string): Promise<TokenReply>
+  host: Pick<ProviderHost, 'store' | 'clock' | 'random' | 'emit' | 'sleep'>
+}
+
+/** Why a token is refreshed that might do for others. */
+export interface RefreshWish {
+  /** An API refused this one. */
+  rejected?: string | undefined
+  /** It must still be fresh in so many seconds. Default 0. */
+  aheadSeconds?: number
+}
+
+export interface Refresher {
+  needsRefresh(held: ActiveConnection, wish: RefreshWish): boolean
+  /**
+   * What the connection is once somebody has refreshed it, this process or another. A token that works is returned
+   * as it is while that fails, or while another process is at it.
+   *
+   * @throws {ProviderUnavailableError} when the token has ended and cannot be refreshed now
+   */
+  refresh(userId: string, wish: RefreshWish): Promise<HeldConnection | undefined>
+}
+
+/** How often a step is tried again because another process wrote in between. */
+const maxRounds = 5
+
+/** How many replies may wait for the store to come back. */
+const maxUnwritten = 1000
+
+/** How long a caller waits for another process, in milliseconds: until the lease of one that died has ended. */
+const maxWaitMs = (leaseSeconds + 5) * 1000
+const pollMs = [25, 50, 100, 250]
+
+/** A reply, and which refresh token it answers. */
+interface RefreshReply {
+  refreshToken: string
+  grant: TokenGrant
+  receivedAt: number
+}
+
+/** A refresh that is due and that nothing stands in the way of. */
+interface Due {
+  held: ActiveConnection
+  refreshToken: string
+  /** Whether the present token can be served instead. */
+  canServe: boolean
+}
+
+type Answer = { answer: HeldConnection | undefined }
+
+/** Creates what refreshes the connections of one provider, one process at a time for each (R180). */
+export function createRefresher(parts: RefreshParts): Refresher {
+  const { definition, vault, circuit, host } = parts
+  const { clock, emit, sleep = realSleep } = host
+  const provider = definition.id
+  /** Replies whose write failed, with the lease that keeps others from using their refresh token again. */
+  const unwritten = new Map<string, RefreshReply & { lease: RefreshLease }>()
+
+  const unavailable = (retryAfterSeconds?: number, cause?: unknown) =>
+    new ProviderUnavailableError(provider, {
+      ...(retryAfterSeconds !== undefined && { retryAfterSeconds }),
+      cause,
+    })
+
+  const needsRefresh: Refresher['needsRefresh'] = ({ connection, grant }, { rejected, aheadSeconds = 0 }) =>
+    grant.accessToken === rejected ||
+    !isFresh({
+      endsAt: connection.accessEndsAt,
+      lifeSeconds: connection.accessEndsAt - grant.receivedAt,
+      now: clock() + aheadSeconds,
+    })
+
+  /** Whether there is anything to do, and whether it may be done now. */
+  async function consider(userId: string, wish: RefreshWish): Promise<Due | Answer> {
+    for (;;) {
+      const held = await vault.find(userId)
+      if (held?.state !== 'active' || !needsRefresh(held, wish)) return { answer: held }
+      const { connection, grant } = held
+      const isRejected = grant.accessToken === wish.rejected
+      const lives = isAlive({ endsAt: connection.accessEndsAt, now: clock() })
+      const canServe = lives && !isRejected
+      const refreshToken = usableRefreshToken(grant, clock())
+      if (refreshToken === undefined) {
+        return { answer: canServe ? held : await end(held, lives ? 'revoked' : 'expired') }
+      }
+      const early = unwritten.get(keyOf(connection))
+      if (early?.refreshToken === refreshToken) {
+        await storeReply(held, early, early.lease)
+        await early.lease.release()
+        continue
+      }
+      const ownWait = (connection.failure?.nextAttemptAt ?? 0) - clock()
+      const wait = Math.max(ownWait, await circuit.blockedSeconds())
+      if (wait <= 0) return { held, refreshToken, canServe }
+      if (canServe) return { answer: held }
+      throw unavailable(wait)
+    }
+  }
+
+  async function refresh(userId: string, wish: RefreshWish): Promise<HeldConnection | undefined> {
+    let rounds = 0
+    let polls = 0
+    let waitedMs = 0
+    for (;;) {
+      const due = await consider(userId, wish)
+      if ('answer' in due) return due.answer
+      // A process that was never heard of again may be frozen with the only good reply in its hands, so it is given
+      // time as long as the user does not feel it.
+      const claim = await claimRefresh(host, due.held.connection, { takesOver: !due.canServe })
+      if (claim.outcome === 'claimed') {
+        const done = await refreshUnder(claim.lease, userId, wish)
+        if (done) return done.answer
+        if (++rounds === maxRounds) throw unavailable()
+      } else {
+        if (due.canServe) return due.held
+        if (waitedMs >= maxWaitMs) throw unavailable()
+        const ms = pollMs[Math.min(polls++, pollMs.length - 1)]!
+        await sleep(ms)
+        waitedMs += ms
+      }
+    }
+  }
+
+  /** Undefined when it has to be looked at again. */
+  async function refreshUnder(
+    lease: RefreshLease,
+    userId: string,
+    wish: RefreshWish,
+  ): Promise<Answer | undefined> {
+    let isLost = false
+    try {
+      // Read again: whoever had the lease before has done the work, as a rule.
+      const due = await consider(userId, wish)
+      if ('answer' in due) return due
+      const wait = await circuit.admit()
+      if (wait > 0) {
+        if (due.canServe) return { answer: due.held }
+        throw unavailable(wait)
+      }
+      // Frozen meanwhile: another process may have used the refresh token, and using it twice can end the grant.
+      if (!lease.canStillSend()) return undefined
+      const { refreshToken } = due
+      const reply = await parts.requestRefresh(refreshToken)
+      if (reply.outcome === 'refused') return await afterRefusal(due, reply.error, lease)
+      isLost = true
+      const stored = await storeReply(
+        due.held,
+        { refreshToken, grant: reply.grant, receivedAt: clock() },
+        lease,
+      )
+      isLost = false
+      await circuit.answered()
+      return { answer: stored }
+    } finally {
+      if (!isLost) await lease.release()
+    }
+  }
+
+  async function afterRefusal({ held, canServe }: Due, error: UpstreamError, lease: RefreshLease) {
+    const { connection } = held
+    const { errorClass, retryAfterSeconds } = error
+    emit({ type: 'connection_refresh_failed', userId: connection.userId, provider, errorClass })
+    if (errorClass === 'dead' || errorClass === 'consent') {
+      await circuit.answered()
+      const whenDead = lease.isTakenOver ? 'lost' : 'revoked'
+      return { answer: await end(held, errorClass === 'dead' ? whenDead : 'consent') }
+    }
+    // Anything else passes, or is for the deployer to mend: a connection never ends by it (R182).
+    await circuit.failed(error)
+    const count = (connection.failure?.count ?? 0) + 1
+    const wait = pauseSeconds({ count, errorClass, retryAfterSeconds })
+    const now = clock()
+    const failure = { errorClass, at: now, count, nextAttemptAt: now + wait }
+    // Somebody else wrote: they may have had more luck.
+    if ((await vault.noteFailure(connection, failure)) === 'stale') return undefined
+    if (canServe) return { answer: await vault.find(connection.userId) }
+    throw unavailable(wait, error)
+  }
+
+  /** R181: the new tokens are stored before anybody gets them. */
+  async function storeReply(
+    held: ActiveConnection,
+    reply: RefreshReply,
+    lease: RefreshLease,
+  ): Promise<HeldConnection | undefined> {
+    const { userId } = held.connection
+    const key = keyOf(held.connection)
+    let before = held
+    for (let round = 1; ; round++) {
+      let outcome: 'replaced' | 'stale'
+      try {
+        if (round > maxRounds) throw unavailable()
+        outcome = await vault.replace(before.connection, toUpdate(before, reply))
+      } catch (error) {
+        // The provider may have retired the old refresh token: the reply waits here for the next call.
+        if (unwritten.size < maxUnwritten) unwritten.set(key, { ...reply, lease })
+        throw error
+      }
+      unwritten.delete(key)
+      if (outcome === 'replaced') {
+        const generation = before.connection.generation + 1
+        emit({ type: 'connection_refreshed', userId, provider, generation })
+      }
+      const stored = await vault.find(userId)
+      if (outcome === 'replaced' || stored?.state !== 'active') return stored
+      // Another refresh token: the user connected again meanwhile, and that link wins (R180). The same one: only
+      // what is known of the connection changed, and a rotated refresh token must not be lost over that.
+      if (stored.grant.refreshToken !== reply.refreshToken) return stored
+      before = stored
+    }
+  }
+
+  function toUpdate({ connection, grant }: ActiveConnection, reply: RefreshReply): ConnectionUpdate {
+    const { grant: granted, receivedAt } = reply
+    const { accessToken, scope } = granted
+    const { scopeRules, accessTokenSeconds } = definition
+    // RFC 6749 §6: no new refresh token means that the old one goes on, up to the end it had.
+    const refresh = refreshTokenOf(granted, receivedAt) ?? keptRefreshToken(grant)
+    const scopes = scope === undefined ? connection.scopes : parseScope(scope, scopeRules)
+    const missing = connection.missingScopes?.filter(each => !coversScopes(scopes, [each], scopeRules))
+    return {
+      grant: { accessToken, receivedAt, ...refresh, issuer: grant.issuer, subject: grant.subject },
+      scopes,
+      accessEndsAt: accessEndsAt(granted.expiresInSeconds, accessTokenSeconds, receivedAt),
+      ...(missing?.length && { missingScopes: missing }),
+    }
+  }
+
+  /** Ends a connection, unless somebody else renewed it meanwhile: then theirs is returned. */
+  async function end(held: ActiveConnection, reason: EndReason): Promise<HeldConnection | undefined> {
+    const { userId } = held.connection
+    for (let round = 1; round <= maxRounds; round++) {
+      const stored = await vault.find(userId)
+      const isSame =
+        stored?.state === 'active' &&
+        stored.grant.accessToken === held.grant.accessToken &&
+        stored.grant.refreshToken === held.grant.refreshToken
+      if (!isSame) return stored
+      if ((await vault.end(stored.connection, reason)) === 'replaced') {
+        emit({ type: 'connection_ended', userId, provider })
+        return { state: 'dead', connection: stored.connection }
+      }
+    }
+    throw unavailable()
+  }
+
+  return { needsRefresh, refresh }
+}
+
+function keyOf({ userId, account }: ConnectionKey): string {
+  return JSON.stringify([userId, account])
+}
+
+function realSleep(ms: number): Promise<void> {
+  return new Promise(resolve => void setTimeout(resolve, ms))
+}
