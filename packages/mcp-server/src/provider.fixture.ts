@@ -1,4 +1,4 @@
-import type { RedirectLogin } from '@sallyport/oauth'
+import type { ConnectionStatus, RedirectLogin } from '@sallyport/oauth'
 import type { ConnectedProvider, ExternalToken, Provider } from './provider.ts'
 
 /** A provider whose connections are in a set, and whose API is `https://<id>.example`. */
@@ -30,25 +30,27 @@ export function fakeProvider<const Id extends string>(id: Id) {
       }
     },
   }
+  const statusOf = (userId: string, scopes: readonly string[]): ConnectionStatus => {
+    const granted = connections.get(userId) ?? []
+    const missingScopes = scopes.filter(scope => !granted.includes(scope))
+    return {
+      state: missingScopes.length > 0 || !connections.has(userId) ? 'needs_consent' : 'active',
+      scopes: granted,
+      missingScopes,
+      lastSuccessAt: undefined,
+      lastErrorClass: undefined,
+      lastErrorAt: undefined,
+      nextAttemptAt: undefined,
+      consentEndsAt: undefined,
+    }
+  }
   const token: ExternalToken = { value: `external-token-of-${id}`, expiresAt: 0, scopes: [] }
   const connected: ConnectedProvider = {
     login,
     isConnected: async (userId, scopes) =>
       scopes.every(scope => connections.get(userId)?.includes(scope) === true),
-    status: async (userId, scopes) => {
-      const granted = connections.get(userId) ?? []
-      const missingScopes = scopes.filter(scope => !granted.includes(scope))
-      return {
-        state: missingScopes.length > 0 || !connections.has(userId) ? 'needs_consent' : 'active',
-        scopes: granted,
-        missingScopes,
-        lastSuccessAt: undefined,
-        lastErrorClass: undefined,
-        lastErrorAt: undefined,
-        nextAttemptAt: undefined,
-        consentEndsAt: undefined,
-      }
-    },
+    status: async (userId, scopes) => statusOf(userId, scopes),
+    keepFresh: async userId => (connections.has(userId) ? statusOf(userId, []) : undefined),
     async token() {
       check()
       return token

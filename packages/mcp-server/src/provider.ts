@@ -55,6 +55,14 @@ export interface ConnectedProvider {
   /** How the user's connection does, for a tool that needs these scopes. Asks nobody but the store. */
   status(userId: string, scopes: readonly string[]): Promise<ConnectionStatus>
   /**
+   * Refreshes a connection without a caller, when its token would not be fresh any more in `aheadSeconds`. Where the
+   * provider is left alone, or another process is at it, nothing happens.
+   *
+   * @returns how the connection does then; undefined when there is none
+   * @throws {StoreUnavailableError} when the store does not answer
+   */
+  keepFresh(userId: string, aheadSeconds: number): Promise<ConnectionStatus | undefined>
+  /**
    * The user's external access token, refreshed when it was stale.
    *
    * @throws {ConnectionRequiredError} when the user must connect, or grant a missing scope

@@ -58,6 +58,7 @@ function connect(definition: ProviderDefinition, host: ProviderHost): ConnectedP
     login: createLogin({ definition, credentials, host, vault, upstreamServer }),
     isConnected: tokens.isConnected,
     status: tokens.status,
+    keepFresh: tokens.keepFresh,
     token: tokens.get,
     fetch: createProviderFetch({
       label: definition.label,

@@ -268,7 +268,7 @@ export function createRefresher(parts: RefreshParts): Refresher {
       if (!isSame) return stored
       if ((await vault.end(stored.connection, reason)) === 'replaced') {
         emit({ type: 'connection_ended', userId, provider })
-        return { state: 'dead', connection: stored.connection }
+        return vault.find(userId)
       }
     }
     throw unavailable()

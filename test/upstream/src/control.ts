@@ -17,6 +17,8 @@ export interface Failure {
 export interface Hold {
   /** Settles when the first request hangs. */
   readonly reached: Promise<void>
+  /** Settles when whoever sent the first of them has gone. */
+  readonly gone: Promise<void>
   /** Lets every held request go on, and later ones pass. */
   release(): void
 }
@@ -50,6 +52,8 @@ export interface Control {
   delay(endpoint: EndpointName, ms: number): void
   /** Leaves an endpoint's requests without an answer until released. */
   hang(endpoint: EndpointName): Hold
+  /** Carries out token requests, and leaves them without the answer until released. */
+  hangReply(): Hold
   /** Ends every failure, delay and hang. */
   heal(): void
   /** All access tokens stop working now, whatever `expires_in` said; answers how many. */
@@ -80,6 +84,8 @@ export interface ControlState {
   readonly aheadSeconds: () => number
   record(request: SeenRequest): void
   keep(kind: Secret['kind'], value: unknown): void
+  /** Carries out `hangReply`. */
+  holdReply(response: ServerResponse): Promise<void>
   /** Carries out delays, hangs and failures; true when the response has been sent. */
   interfere(endpoint: EndpointName, response: ServerResponse): Promise<boolean>
 }
@@ -101,6 +107,30 @@ function createSignal(): { promise: Promise<void>; give: () => void } {
   return { promise, give }
 }
 
+interface PlacedHold {
+  hold: Hold
+  meet(response: ServerResponse): Promise<void>
+}
+
+function createHold(onRelease: () => void): PlacedHold {
+  const [held, reached, gone] = [createSignal(), createSignal(), createSignal()]
+  return {
+    hold: {
+      reached: reached.promise,
+      gone: gone.promise,
+      release() {
+        onRelease()
+        held.give()
+      },
+    },
+    meet(response) {
+      response.once('close', gone.give)
+      reached.give()
+      return held.promise
+    },
+  }
+}
+
 /** Switches, counters and faults of one upstream. */
 export function createControl(storage: {
   forget(pick: (model: string, payload: { accountId?: string | undefined }) => boolean): number
@@ -109,7 +139,7 @@ export function createControl(storage: {
   const secrets = new Map<string, Secret>()
   const failures = new Map<EndpointName, { failure: Failure; left: number }[]>()
   const delays = new Map<EndpointName, number>()
-  const holds = new Map<EndpointName, { promise: Promise<void>; reach: () => void; release: () => void }>()
+  const holds = new Map<EndpointName | 'reply', PlacedHold>()
   let seconds: number | undefined
   let only: readonly string[] | undefined
   let passes = false
@@ -120,6 +150,13 @@ export function createControl(storage: {
     if (typeof value === 'string' && value !== '') secrets.set(value, { kind, value })
   }
   for (const { email } of accounts) keep('email', email)
+
+  const place = (where: EndpointName | 'reply'): Hold => {
+    holds.get(where)?.hold.release()
+    const placed = createHold(() => holds.delete(where))
+    holds.set(where, placed)
+    return placed.hold
+  }
 
   const control: Control = {
     requests,
@@ -138,21 +175,12 @@ export function createControl(storage: {
     delay(endpoint, ms) {
       delays.set(endpoint, ms)
     },
-    hang(endpoint) {
-      const held = createSignal()
-      const reached = createSignal()
-      const release = () => {
-        holds.delete(endpoint)
-        held.give()
-      }
-      holds.get(endpoint)?.release()
-      holds.set(endpoint, { promise: held.promise, reach: reached.give, release })
-      return { reached: reached.promise, release }
-    },
+    hang: endpoint => place(endpoint),
+    hangReply: () => place('reply'),
     heal() {
       failures.clear()
       delays.clear()
-      for (const hold of [...holds.values()]) hold.release()
+      for (const { hold } of [...holds.values()]) hold.release()
     },
     expireAccessTokens: () => storage.forget(model => model === 'AccessToken'),
     revokeGrant: sub =>
@@ -192,14 +220,16 @@ export function createControl(storage: {
     record(request) {
       requests.push(request)
     },
+    async holdReply(response) {
+      await holds.get('reply')?.meet(response)
+    },
     async interfere(endpoint, response) {
       const ms = delays.get(endpoint)
       if (ms) await new Promise(resolve => setTimeout(resolve, ms))
 
       const hold = holds.get(endpoint)
       if (hold) {
-        hold.reach()
-        await hold.promise
+        await hold.meet(response)
         if (response.destroyed) return true
       }
 

@@ -263,6 +263,7 @@ export async function startUpstream(options: UpstreamOptions): Promise<Upstream>
         ctx.body = new URLSearchParams(reply as Record<string, string>).toString()
         ctx.type = 'application/x-www-form-urlencoded'
       }
+      await state.holdReply(ctx.res)
     }
     if (ctx.path === '/.well-known/openid-configuration') {
       Object.assign(ctx.body as object, { userinfo_endpoint: endpoints.userinfo })
