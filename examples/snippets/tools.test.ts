@@ -50,6 +50,7 @@ describe('the code docs/tools.md shows', () => {
     ['delete-notebook', 'notes:write'],
     ['calendars', 'mcp'],
     ['calendar-count', 'mcp'],
+    ['calendar-health', 'mcp'],
     ['deleteNote', 'notes:write'],
     ['shut-down', 'admin'],
     ['run-job', 'jobs:run'],

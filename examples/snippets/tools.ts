@@ -95,6 +95,18 @@ server.tool('calendar-count', {
 })
 // #endregion token
 
+// #region connection
+server.tool('calendar-health', {
+  description: 'Whether your Google calendar can be read now',
+  auth: { google: ['https://www.googleapis.com/auth/calendar.readonly'] },
+  run: async (_, { connection }) => {
+    const { state, nextAttemptAt } = await connection('google')
+    if (nextAttemptAt === undefined) return state
+    return `${state}, next attempt ${new Date(nextAttemptAt * 1000).toISOString()}`
+  },
+})
+// #endregion connection
+
 // #region decorators
 class Notebook {
   @tool({ description: 'Deletes a note', input: z.object({ id: z.string() }) })

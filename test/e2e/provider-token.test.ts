@@ -58,6 +58,17 @@ describe.each([
   })
 })
 
+it('R186: 150 clients that one user signs in share one grant of Google, and the first of them still works', async () => {
+  const { call } = await signedIn({ kind: 'google', upstream: { autoConsent: true } })
+  const { control } = sallyport.upstream
+  for (let i = 1; i < 150; i++) await (await createRawClient(sallyport.mcpUrl)).signIn()
+  expect(control.secrets.filter(({ kind }) => kind === 'refresh_token')).toHaveLength(1)
+  control.expireAccessTokens()
+  await sallyport.advance(afterProviderToken)
+  expect(await profileOf(call())).toEqual(accounts[0])
+  expect(control.count('token', 'refresh_token')).toBe(1)
+})
+
 describe('with a provider in trouble', () => {
   it('a token the API refuses is refreshed once, and the call goes on', async () => {
     const { call } = await signedIn({ kind: 'google' })

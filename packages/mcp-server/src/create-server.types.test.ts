@@ -1,4 +1,4 @@
-import type { PageLogin } from '@sallyport/oauth'
+import type { ConnectionStatus, PageLogin } from '@sallyport/oauth'
 import { describe, expectTypeOf, it } from 'vitest'
 import { z } from 'zod'
 import { createServer } from './create-server.ts'
@@ -49,13 +49,15 @@ describe('what the compiler knows', () => {
     })
   })
 
-  it('token knows the providers of the tool', () => {
+  it('token and connection know the providers of the tool', () => {
     server.tool('f', {
       description,
       auth: { google: ['calendar'] },
-      run: (_, { token }) => {
+      run: (_, { token, connection }) => {
         expectTypeOf(token).parameters.toEqualTypeOf<[provider?: 'google']>()
         expectTypeOf(token).returns.resolves.toEqualTypeOf<ExternalToken>()
+        expectTypeOf(connection).parameters.toEqualTypeOf<[provider?: 'google']>()
+        expectTypeOf(connection).returns.resolves.toEqualTypeOf<ConnectionStatus>()
       },
     })
     server.tool('g', {

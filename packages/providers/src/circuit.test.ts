@@ -130,6 +130,15 @@ describe('R182: Retry-After', () => {
   })
 })
 
+it('an answer to a request that began before others failed counts all the same', async () => {
+  const circuit = inProcess()
+  expect(await circuit.admit()).toBe(0)
+  await fail(circuit, 4)
+  await circuit.answered()
+  await fail(circuit, 4)
+  expect(await inProcess().admit()).toBe(0)
+})
+
 it('a process notices within seconds that another one closed it', async () => {
   const [one, two] = [inProcess(), inProcess()]
   await one.failed({ errorClass: 'transient', retryAfterSeconds: 60 })

@@ -150,6 +150,7 @@ export function createCircuit(
           },
         ]
       })
+      isClean = false
     },
   }
 }

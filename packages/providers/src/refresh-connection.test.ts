@@ -275,6 +275,27 @@ describe('R180: processes on one store', () => {
     expect(refreshes()).toHaveLength(2)
   })
 
+  it('R180: a reply that waits for the store does not come back over what the user connected meanwhile', async () => {
+    let isDown = true
+    const unlucky = process({
+      store: {
+        ...store,
+        replaceConnection: step =>
+          isDown ? Promise.reject(new StoreUnavailableError('down')) : store.replaceConnection(step),
+      },
+    })
+    clock.now += 4000
+    upstream.script('/token', { body: { access_token: 'late', refresh_token: 'late', expires_in: 3600 } })
+    expect(await errorOf(token(unlucky))).toBeInstanceOf(StoreUnavailableError)
+    isDown = false
+    const reply = { access_token: 'again', refresh_token: 'again', scope: calendar }
+    await one.connect({ scopes: [calendar], reply })
+    clock.now += 3500
+    upstream.script('/token', { body: { access_token: 'newest', expires_in: 3600 } })
+    expect(await token(unlucky)).toBe('newest')
+    expect(refreshes().map(form => form.get('refresh_token'))).toEqual(['refresh-1', 'again'])
+  })
+
   it('callers do not wait for ever', async () => {
     clock.now += 4000
     store.claimLease = async () => ({ outcome: 'held', endsAt: clock() + 30 })

@@ -114,13 +114,15 @@ export function createRefresher(parts: RefreshParts): Refresher {
         return { answer: canServe ? held : await end(held, lives ? 'revoked' : 'expired') }
       }
       const early = unwritten.get(keyOf(connection))
-      if (early?.refreshToken === refreshToken) {
-        await storeReply(held, early, early.lease)
+      if (early) {
+        if (early.refreshToken === refreshToken) await storeReply(held, early, early.lease)
+        // Of another refresh token: the user connected again meanwhile, and that link wins.
+        else unwritten.delete(keyOf(connection))
         await early.lease.release()
         continue
       }
       const ownWait = (connection.failure?.nextAttemptAt ?? 0) - clock()
-      const wait = Math.max(ownWait, await circuit.blockedSeconds())
+      const wait = ownWait > 0 ? ownWait : await circuit.blockedSeconds()
       if (wait <= 0) return { held, refreshToken, canServe }
       if (canServe) return { answer: held }
       throw unavailable(wait)

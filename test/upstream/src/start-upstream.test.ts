@@ -264,6 +264,26 @@ describe('faults', () => {
     expect((await refresh(upstream, refresh_token)).status).toBe(200)
   })
 
+  it('holds back a reply after it has been decided, and tells when its client has gone', async () => {
+    const upstream = await start({ kind: 'oidc', refreshTokens: 'always', rotateRefreshTokens: true })
+    const { refresh_token } = await signIn(upstream, { scope: 'openid' })
+    const hold = upstream.control.hangReply()
+    const body = new URLSearchParams({
+      grant_type: 'refresh_token',
+      refresh_token: String(refresh_token),
+      client_id: 'sallyport',
+      client_secret: clientSecret,
+    })
+    const abort = new AbortController()
+    const answer = fetch(upstream.endpoints.token, { method: 'POST', body, signal: abort.signal })
+    await hold.reached
+    abort.abort()
+    await expect(answer).rejects.toThrow('aborted')
+    await hold.gone
+    hold.release()
+    expect((await refresh(upstream, refresh_token)).status, 'it was used').toBe(400)
+  })
+
   it('gives up a hanging request when its client does', async () => {
     const upstream = await start({ kind: 'oidc' })
     const hold = upstream.control.hang('token')

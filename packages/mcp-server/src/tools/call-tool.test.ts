@@ -317,6 +317,26 @@ describe('the context', () => {
     })
   })
 
+  it('connection tells how that of the only provider does, or of the one that is named; it does not throw', async () => {
+    const { call, google } = setUp()
+    const both = { google: ['calendar'], linkedin: [] }
+    const read = async (context: AnyCallContext, id?: string) => {
+      const { state, missingScopes } = await context.connection(id)
+      return [state, ...missingScopes].join(' ')
+    }
+    const googleOnly = { google: ['calendar'] }
+    expect(await call((_, context) => read(context), { auth: googleOnly })).toEqual(
+      text('needs_consent calendar'),
+    )
+    google.connections.set('ada', ['calendar'])
+    expect(await call((_, context) => read(context), { auth: googleOnly })).toEqual(text('active'))
+    expect(await call((_, context) => read(context, 'linkedin'), { auth: both })).toEqual(
+      text('needs_consent'),
+    )
+    expect((await call((_, context) => read(context), { auth: both })).isError).toBe(true)
+    expect((await call((_, context) => read(context, 'linkedin'), { auth: googleOnly })).isError).toBe(true)
+  })
+
   it('R192: printed or sent by accident, the context shows who calls and no token', async () => {
     let printed = ''
     await setUp().call(

@@ -15,7 +15,7 @@ import {
 } from './grant-steps.ts'
 import { noEnd, type RecordKeeper, type RecordKind } from './record-keeper.ts'
 import { type Connection, type Grant, recordSchemas, type SigningKey } from './records.ts'
-import type { ConnectionKey, LeaseKey, Revocation, Store, StoreStats } from './store.ts'
+import type { ClaimOutcome, ConnectionKey, LeaseKey, Revocation, Store, StoreStats } from './store.ts'
 
 /** How long the outcome of a step is kept for the same step sent again (R164), in seconds. */
 const operationMemorySeconds = 120
@@ -337,17 +337,25 @@ export function createEmbeddedStore(
         }
       }),
 
-    claimLease: ({ owner, endsAt, takesOver, now, ...key }) =>
-      write(() => {
+    async claimLease({ owner, endsAt, takesOver, now, ...key }) {
+      const claim = (): ClaimOutcome | undefined => {
         const before = find('lease', recordSchemas.lease, leaseId(key), now)
         if (before?.owner === owner) return { outcome: 'claimed', isTakenOver: before.isTakenOver }
         if (before && before.endsAt > now) return { outcome: 'held', endsAt: before.endsAt }
-        if (before && !takesOver) return { outcome: 'abandoned' }
-        const isTakenOver = before !== undefined
+        return before && !takesOver ? { outcome: 'abandoned' } : undefined
+      }
+      // Who waits for a lease asks often, and must not keep the others from writing.
+      const refused = await read(claim)
+      if (refused) return refused
+      return write(() => {
+        const known = claim()
+        if (known) return known
+        const isTakenOver = keeper.find('lease', leaseId(key), now) !== undefined
         const value = JSON.stringify({ owner, endsAt, isTakenOver })
         keeper.put('lease', leaseId(key), { value, expiresAt: endsAt + abandonedLeaseSeconds }, now)
         return { outcome: 'claimed', isTakenOver }
-      }),
+      })
+    },
     releaseLease: ({ owner, now, ...key }) =>
       write(() => {
         const before = find('lease', recordSchemas.lease, leaseId(key), now)

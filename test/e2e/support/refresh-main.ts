@@ -1,0 +1,88 @@
+/**
+ * One of several processes that refresh the same connections: a store and one provider, nothing else. The test says
+ * over IPC what it does, when it stops in the middle, and what time it is.
+ */
+
+import { createFileStore, type Store, systemClock } from '@sallyport/oauth'
+import { createRedisStore } from '@sallyport/oauth/redis'
+import { google, oidc } from '@sallyport/providers'
+import {
+  createProviderHost,
+  type RefreshAnswer,
+  type RefreshMessage,
+  type RefreshSettings,
+} from './refresh-settings.ts'
+
+const settings = JSON.parse(process.env.E2E_REFRESH ?? 'null') as RefreshSettings | null
+if (settings === null) throw new Error('E2E_REFRESH is missing')
+
+let aheadSeconds = 0
+let stopAt: 'claimed' | 'replied' | undefined
+let goOn = () => {}
+const clock = () => systemClock() + aheadSeconds
+const tell = (answer: RefreshAnswer) => process.send?.(answer)
+
+async function stop(where: typeof stopAt): Promise<void> {
+  if (stopAt !== where) return
+  stopAt = undefined
+  const opened = new Promise<void>(resolve => {
+    goOn = resolve
+  })
+  tell({ stoppedAt: where! })
+  await opened
+}
+
+const store: Store =
+  'redisUrl' in settings.store
+    ? await createRedisStore({ url: settings.store.redisUrl })
+    : createFileStore({ directory: settings.store.directory })
+const stoppable: Store = {
+  ...store,
+  async claimLease(step) {
+    const claim = await store.claimLease(step)
+    if (claim.outcome === 'claimed') await stop('claimed')
+    return claim
+  },
+  async replaceConnection(step) {
+    await stop('replied')
+    return store.replaceConnection(step)
+  },
+}
+
+const { clientId, clientSecret, apiOrigin, endpoints, issuer } = settings
+const provider =
+  settings.kind === 'google'
+    ? google({ clientId, clientSecret, endpoints: { ...endpoints, apiOrigins: [apiOrigin] } })
+    : oidc({ id: 'upstream', label: 'Test Cloud', issuer, clientId, clientSecret, apiOrigins: [apiOrigin] })
+const connected = provider.connect(createProviderHost(stoppable, clock))
+
+async function callAll(userIds: readonly string[], callers: number, parallel: number) {
+  const queue = userIds.flatMap(userId => Array.from({ length: callers }, () => userId))
+  const tokens: string[] = []
+  const errors: string[] = []
+  const worker = async () => {
+    for (let userId = queue.pop(); userId !== undefined; userId = queue.pop()) {
+      try {
+        tokens.push((await connected.token(userId, [])).value)
+      } catch (error) {
+        errors.push((error as Error).name)
+      }
+    }
+  }
+  await Promise.all(Array.from({ length: parallel }, worker))
+  return { tokens, errors }
+}
+
+process.on('message', async (message: RefreshMessage) => {
+  if ('aheadSeconds' in message) aheadSeconds = message.aheadSeconds
+  if ('stopAt' in message) stopAt = message.stopAt
+  if ('goOn' in message) goOn()
+  if ('call' in message) {
+    const { id, userIds, callers = 1, parallel = Number.POSITIVE_INFINITY } = message.call
+    const workers = Math.min(parallel, userIds.length * callers)
+    tell({ id, ...(await callAll(userIds, callers, workers)) })
+  }
+})
+// The test has gone: so does this.
+process.on('disconnect', () => process.exit(0))
+tell('ready')

@@ -1,0 +1,48 @@
+import type { ProviderHost } from '@sallyport/mcp-server'
+import { type Clock, createSealer, createSecretRing, type Store, systemRandom } from '@sallyport/oauth'
+
+/** What a process of `refresh-main.ts` is told, in `E2E_REFRESH` as JSON. */
+export interface RefreshSettings {
+  store: { redisUrl: string } | { directory: string }
+  kind: 'oidc' | 'google'
+  issuer: string
+  apiOrigin: string
+  clientId: string
+  clientSecret: string
+  /** Used by `google()`; `oidc()` finds its own. */
+  endpoints: { authorization: string; token: string; jwks: string; issuers: [string] }
+}
+
+export type RefreshMessage =
+  /** How far its clock is ahead of the system's. */
+  | { aheadSeconds: number }
+  /** Where it stops next: with the lease and nothing sent, or with the reply and nothing written. */
+  | { stopAt: 'claimed' | 'replied' }
+  | { goOn: true }
+  /** `callers` calls for each user, at most `parallel` at once. Defaults 1 and all. */
+  | { call: { id: number; userIds: readonly string[]; callers?: number; parallel?: number } }
+
+export interface CallResult {
+  tokens: string[]
+  /** Names of the errors. */
+  errors: string[]
+}
+
+export type RefreshAnswer = 'ready' | { stoppedAt: string } | ({ id: number } & CallResult)
+
+/** The same secrets for all processes of a deployment, and for the test. */
+export const refreshSecrets: readonly string[] = ['shared-by-all-processes-that-refresh-the-connections']
+
+/** What a server hands to a provider. */
+export function createProviderHost(store: Store, clock: Clock): ProviderHost {
+  return {
+    store,
+    tenant: store.tenant,
+    sealer: createSealer(createSecretRing(refreshSecrets), systemRandom),
+    clock,
+    random: systemRandom,
+    environment: {},
+    externalTokenSeconds: 60 * 86_400,
+    emit: () => {},
+  }
+}
