@@ -2,7 +2,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from
 import { StoreUnavailableError } from '../errors.ts'
 import { createKeys } from './keys.ts'
 import { type Script, scripts } from './lua.generated.ts'
-import type { Connection, Grant, PendingAuthorization, SigningKey } from './records.ts'
+import type { Circuit, Connection, Grant, PendingAuthorization, SigningKey } from './records.ts'
 import { type RedisProxy, startRedisProxy } from './redis-proxy.fixture.ts'
 import { type RedisServer, startRedisServer } from './redis-server.fixture.ts'
 import { newTenant, tenantKeys } from './redis-store.fixture.ts'
@@ -46,6 +46,17 @@ const connection: Omit<Connection, 'generation'> = {
   accessEndsAt: 0,
   updatedAt: now,
   expiresAt: now + 86_400,
+}
+const lease = { kind: 'connection_refresh', id: 'id', owner: 'owner' } as const
+const circuit: Omit<Circuit, 'generation'> = {
+  version: 1,
+  id: 'id',
+  writtenBy: 'first',
+  state: 'open',
+  failures: 5,
+  openings: 1,
+  until: now + 20,
+  expiresAt: now + 3600,
 }
 const signingKey: SigningKey = {
   version: 1,
@@ -223,6 +234,31 @@ const steps: Record<string, Step> = {
     before: () => store.putConnection({ record: connection, now }),
     send: () => store.deleteConnection({ userId: 'user', provider: 'google', account: 'default', now }),
     outcome: undefined,
+  },
+  claimLease: {
+    script: scripts.claimLease,
+    send: () => store.claimLease({ ...lease, endsAt: now + 30, takesOver: true, now }),
+    outcome: { outcome: 'claimed', isTakenOver: false },
+  },
+  'claimLease (taken over)': {
+    script: scripts.claimLease,
+    before: () => store.claimLease({ ...lease, owner: 'late', endsAt: now, takesOver: true, now: now - 30 }),
+    send: () => store.claimLease({ ...lease, endsAt: now + 30, takesOver: true, now }),
+    outcome: { outcome: 'claimed', isTakenOver: true },
+  },
+  releaseLease: {
+    script: scripts.releaseLease,
+    before: () => store.claimLease({ ...lease, endsAt: now + 30, takesOver: true, now }),
+    send: () => store.releaseLease({ ...lease, now }),
+    outcome: undefined,
+  },
+  replaceCircuit: {
+    script: scripts.replaceCircuit,
+    async send() {
+      const outcome = await store.replaceCircuit({ record: circuit, generation: 0, now })
+      return [outcome, (await store.findCircuit({ id: 'id', now }))?.generation]
+    },
+    outcome: ['replaced', 1],
   },
   putSigningKey: {
     script: scripts.putSigningKey,
