@@ -86,7 +86,7 @@ async function seed(store: Store, userIds: readonly string[]): Promise<void> {
 describe.each<[string, number, () => Promise<[RefreshSettings['store'], Store]>]>([
   [
     'Redis',
-    1000,
+    600,
     async () => {
       const redis = await startRedis()
       const store = await createRedisStore({ url: redis.url })
@@ -131,5 +131,5 @@ describe.each<[string, number, () => Promise<[RefreshSettings['store'], Store]>]
     }
     expect([...seen.values()].filter(times => times !== 1)).toEqual([])
     expect(seen.size).toBe(count)
-  })
+  }, 120_000)
 })
