@@ -71,8 +71,11 @@ export type {
   LeaseKey,
   LeaseStore,
   Revocation,
+  SessionStore,
+  SingleUseStore,
   Store,
   StoreStats,
+  StreamEvent,
 } from './storage/store.ts'
 export type { ConnectionSummary, GrantSummary } from './storage/summaries.ts'
 export type { WindowCount, WindowCounter } from './storage/window-counter.ts'

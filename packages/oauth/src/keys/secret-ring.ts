@@ -14,6 +14,8 @@ export type KeyPurpose =
   | 'source-address'
   | 'pushed-request'
   | 'dpop-nonce'
+  | 'request-state'
+  | 'mcp-session'
 
 /**
  * The secrets a server seals and signs its own values with, newest first: the first makes, all of them open.

@@ -35,6 +35,7 @@ const walkPageSize = 500
 const text = z.string().min(1)
 const generationSchema = z.int().positive()
 const singleUseSchema = z.strictObject({ operationId: text })
+const streamEventSchema = z.strictObject({ position: z.int().positive(), sealed: text })
 const outcomeSchema = z.union([text, z.strictObject({ outcome: text, replay: text.optional() })])
 
 /** Options every embedded store has. */
@@ -413,6 +414,26 @@ export function createEmbeddedStore(
         keeper.put('single_use', id, { value: JSON.stringify({ operationId }), expiresAt }, now)
         return 'claimed'
       }),
+
+    putEndedSession: ({ idHash, expiresAt, now }) =>
+      write(() => keeper.put('ended_session', idHash, { value: 'true', expiresAt }, now)),
+    isSessionEnded: ({ idHash, now }) => read(() => keeper.find('ended_session', idHash, now) !== undefined),
+    appendEvent: ({ stream, position, sealed, limit, expiresAt, now }) =>
+      write(() => {
+        const idAt = (at: number) => JSON.stringify([stream, at])
+        if (keeper.find('session_event', idAt(position), now) !== undefined) return
+        // What a record is listed by is its client; events are listed by their stream.
+        const clientId = sha256(stream)
+        const value = JSON.stringify({ position, sealed })
+        keeper.put('session_event', idAt(position), { value, expiresAt, clientId }, now)
+        if (position > limit) keeper.delete('session_event', idAt(position - limit))
+      }),
+    readEvents: ({ stream, after, now }) =>
+      read(() =>
+        list('session_event', streamEventSchema, { clientId: sha256(stream) }, now)
+          .filter(({ position }) => position > after)
+          .sort((a, b) => a.position - b.position),
+      ),
   }
 }
 

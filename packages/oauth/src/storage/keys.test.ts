@@ -14,6 +14,8 @@ const named: Record<string, (keys: Keys, id: string) => string> = {
   'client tombstone': (keys, id) => keys.clientTombstone(id),
   'pending authorization': (keys, id) => keys.pendingAuthorization(id),
   'single use': (keys, id) => keys.singleUse('jti', id),
+  'ended session': (keys, id) => keys.endedSession(id),
+  stream: (keys, id) => keys.streamEvents(id),
 }
 
 /** What decides the hash slot. */

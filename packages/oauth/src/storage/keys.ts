@@ -35,6 +35,9 @@ export interface Keys {
   pendingOperation(operation: string): string
   signingKeys(): string
   singleUse(kind: string, idHash: string): string
+  endedSession(idHash: string): string
+  /** Events of one stream of a session. */
+  streamEvents(stream: string): string
   /** One window of a rate limit. */
   counter(limit: string, id: string): string
   /** Written to see whether Redis can be written. */
@@ -74,6 +77,8 @@ export function createKeys(tenant: string): Keys {
     pendingOperation: operation => inSlot('pending', 'operation', operation),
     signingKeys: () => inSlot('signing-keys'),
     singleUse: (kind, idHash) => inSlot(`used:${sha256(JSON.stringify([kind, idHash]))}`),
+    endedSession: idHash => inSlot(`ended-session:${sha256(idHash)}`),
+    streamEvents: stream => inSlot(`stream:${sha256(stream)}`),
     counter: (limit, id) => inSlot(`limit:${sha256(JSON.stringify([limit, id]))}`),
     check: () => inSlot('check'),
     revocationChannel: () => `sallyport:${name}:revocations`,

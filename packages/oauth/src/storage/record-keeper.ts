@@ -14,6 +14,8 @@ export type RecordKind =
   | 'circuit'
   | 'signing_key'
   | 'single_use'
+  | 'ended_session'
+  | 'session_event'
   | 'operation'
 
 /** A record as it is kept: its JSON, its end, and whom it can be listed by. */

@@ -609,6 +609,25 @@ export async function createRedisStore({
       // An unreadable mark is still a mark.
       return (reply?.[0] ?? 'used') as 'claimed' | 'used'
     },
+
+    async putEndedSession({ idHash, expiresAt, now }) {
+      const key = keys.endedSession(idHash)
+      await put('ended_session', scripts.putClientTombstone, [key], [now, expiresAt])
+    },
+    isSessionEnded: ({ idHash, now }) => isMarked(keys.endedSession(idHash), now),
+    async appendEvent({ stream, position, sealed, limit, expiresAt, now }) {
+      const key = keys.streamEvents(stream)
+      await put('session_event', scripts.appendEvent, [key], [now, position, expiresAt, sealed, limit])
+    },
+    async readEvents({ stream, after, now }) {
+      const key = keys.streamEvents(stream)
+      const kept = await commands.read(client => client.zrangebyscore(key, `(${after}`, '+inf'))
+      return (kept ?? unreadable('session_event') ?? []).flatMap(text => {
+        const found = parseNumbered(text) ?? unreadable('session_event')
+        if (!found || found.second <= now) return []
+        return { position: found.first, sealed: found.record }
+      })
+    },
   }
 
   try {

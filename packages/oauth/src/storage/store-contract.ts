@@ -1100,6 +1100,69 @@ export function describeStoreContract(
       })
     })
 
+    describe('sessions', () => {
+      const append = (position: number, over: Partial<Parameters<Store['appendEvent']>[0]> = {}) =>
+        store.appendEvent({
+          stream: 'session:stream',
+          position,
+          sealed: `event ${position}`,
+          limit: 3,
+          expiresAt: now + 60,
+          now,
+          ...over,
+        })
+      const read = (over: Partial<Parameters<Store['readEvents']>[0]> = {}) =>
+        store.readEvents({ stream: 'session:stream', after: 0, now, ...over })
+      const events = (...positions: number[]) =>
+        positions.map(position => ({ position, sealed: `event ${position}` }))
+
+      it('a session that was ended stays ended for as long as its id is valid', async () => {
+        expect(await store.isSessionEnded({ idHash: 'id', now })).toBe(false)
+        await store.putEndedSession({ idHash: 'id', expiresAt: now + 60, now })
+        expect(await store.isSessionEnded({ idHash: 'id', now: now + 59 })).toBe(true)
+        expect(await store.isSessionEnded({ idHash: 'id', now: now + 60 })).toBe(false)
+        expect(await store.isSessionEnded({ idHash: 'other', now })).toBe(false)
+      })
+
+      it('a client that comes back gets the events behind the last one it saw, in order', async () => {
+        await append(2)
+        await append(1)
+        await append(3)
+        expect(await read()).toEqual(events(1, 2, 3))
+        expect(await read({ after: 2 })).toEqual(events(3))
+        expect(await read({ after: 3 })).toEqual([])
+      })
+
+      it('keeps streams apart', async () => {
+        await append(1)
+        for (const stream of hostileIds) await append(1, { stream, sealed: stream })
+        expect(await read()).toEqual(events(1))
+        for (const stream of hostileIds) {
+          expect(await read({ stream })).toEqual([{ position: 1, sealed: stream }])
+        }
+      })
+
+      it('R171: keeps the last events only, whatever comes', async () => {
+        for (let position = 1; position <= 10; position++) await append(position)
+        expect(await read()).toEqual(events(8, 9, 10))
+        expect(await read({ after: 9 })).toEqual(events(10))
+      })
+
+      it('R164: an event sent again is there once, and none takes the place of another', async () => {
+        await append(1)
+        await append(1)
+        await append(1, { sealed: 'another' })
+        expect(await read()).toEqual(events(1))
+      })
+
+      it('an event whose end has passed is gone', async () => {
+        await append(1)
+        await append(2, { expiresAt: now + 90 })
+        expect(await read({ now: now + 60 })).toEqual(events(2))
+        expect(await read({ now: now + 90 })).toEqual([])
+      })
+    })
+
     it('R169: ids made to break out of a key name their own record and no other', async () => {
       for (const id of hostileIds) await openFamily({ id, clientId: id, userId: id }, redeem({ id }))
       for (const id of hostileIds) {
@@ -1131,6 +1194,9 @@ export function describeStoreContract(
         await store.replaceCircuit({ record: aCircuit({ id }), generation: 0, now })
         await store.putClientTombstone({ clientIdHash: id, expiresAt: now + 60, now })
         await store.putDisabledUser({ userId: id, expiresAt: now + 60, now })
+        await store.putEndedSession({ idHash: id, expiresAt: now + 60, now })
+        const event = { stream: id, position: 1, sealed: 'event', limit: 9 }
+        await store.appendEvent({ ...event, expiresAt: now + 60, now })
       }
       expect(await countRecords()).toBeGreaterThan(baseline)
       await store.cleanupExpired({ now: now + 86_400 })
@@ -1151,6 +1217,9 @@ export function describeStoreContract(
         await store.putPendingAuthorization({ record: aPendingAuthorization(), limit: 1, now })
         const once = { kind: 'jti', idHash: 'id', expiresAt: now + 9, now } as const
         await store.claimSingleUse({ ...once, ...operation() })
+        await store.putEndedSession({ idHash: 'id', expiresAt: now + 9, now })
+        const event = { stream: 'stream', position: 1, sealed: 'event', limit: 9 }
+        await store.appendEvent({ ...event, expiresAt: now + 9, now })
 
         store = await underTest.reopen!()
         expect(await store.listRevocations({ now })).toEqual([
@@ -1166,6 +1235,8 @@ export function describeStoreContract(
           aPendingAuthorization(),
         )
         expect(await store.claimSingleUse({ ...once, ...operation() })).toBe('used')
+        expect(await store.isSessionEnded({ idHash: 'id', now })).toBe(true)
+        expect(await store.readEvents({ stream: 'stream', after: 0, now })).toHaveLength(1)
         expect(await store.rotateRefreshToken(rotate(2))).toEqual({ outcome: 'rotated' })
         expect(await store.rotateRefreshToken(rotate(0))).toEqual({ outcome: 'reused' })
       })
@@ -1196,6 +1267,8 @@ export function describeStoreContract(
             takesOver: true,
             now,
           }),
+        () => store.isSessionEnded({ idHash: 'id', now }),
+        () => store.readEvents({ stream: 'stream', after: 0, now }),
       ]
       for (const step of steps) await expect(step()).rejects.toThrow(StoreUnavailableError)
     })

@@ -31,7 +31,8 @@ export interface Store
     LeaseStore,
     CircuitStore,
     SigningKeyStore,
-    SingleUseStore {
+    SingleUseStore,
+    SessionStore {
   /** Tenant (`OAUTH_SANDBOX`) whose records this store holds; part of the context of every sealed value. */
   readonly tenant: string
   /**
@@ -312,10 +313,37 @@ export interface SigningKeyStore {
 export interface SingleUseStore {
   /** Marks an id as used until `expiresAt`. `used` when it was before, by another operation. */
   claimSingleUse(step: {
-    kind: 'connect-link' | 'jti'
+    kind: 'connect-link' | 'jti' | 'request-state'
     idHash: string
     expiresAt: number
     operationId: string
     now: number
   }): Promise<'claimed' | 'used'>
+}
+
+/** An event of a stream, sealed by whoever appended it. */
+export interface StreamEvent {
+  position: number
+  sealed: string
+}
+
+/** MCP sessions: their ids say what they are, so that all there is to store is which have ended, and their streams. */
+export interface SessionStore {
+  /** Marks a session as ended, until its id would have ended anyway. */
+  putEndedSession(step: { idHash: string; expiresAt: number; now: number }): Promise<void>
+  isSessionEnded(step: { idHash: string; now: number }): Promise<boolean>
+  /**
+   * Keeps an event, and of its stream no more than the last `limit`. Whoever appends numbers the events, from 1 and
+   * without a gap; what is kept at a position stays, whatever comes for it later.
+   */
+  appendEvent(step: {
+    stream: string
+    position: number
+    sealed: string
+    limit: number
+    expiresAt: number
+    now: number
+  }): Promise<void>
+  /** Events kept of a stream behind the position `after`, in order. */
+  readEvents(step: { stream: string; after: number; now: number }): Promise<StreamEvent[]>
 }
