@@ -93,9 +93,9 @@ export type SallyportEvent =
   /** A sign-in was too long ago for this operation (RFC 9470). */
   | { type: 'authentication_challenged'; operation: string }
   /** A new MCP session, one that its client ended, or an id shown by somebody it does not belong to. */
-  | { type: 'session_opened' | 'session_ended' | 'session_refused'; userId?: string; clientIdHash?: string }
+  | { type: 'session_opened' | 'session_ended' | 'session_refused'; userId?: string }
   /** A `requestState` that was changed, has ended, or belongs to another caller or call (MCP, multi round-trip). */
-  | { type: 'request_state_refused'; operation: string; userId?: string; clientIdHash?: string }
+  | { type: 'request_state_refused'; operation: string; userId?: string }
   | { type: 'tool_called'; tool: string; userId?: string; ok: boolean; durationMs: number }
   | { type: 'store_unavailable'; step: string }
   | { type: 'record_unreadable'; kind: string }

@@ -1,6 +1,8 @@
 import { inspect } from 'node:util'
 import type { AccessToken, ConnectionStatus } from '@sallyport/oauth'
-import type { ConnectedProvider, ExternalToken } from '../provider.ts'
+import { type Asking, createAsking } from '../elicit/asking.ts'
+import { type ClientExchange, type NeedOf, noExchange } from '../elicit/exchange.ts'
+import { type ConnectedProvider, ConnectionRequiredError, type ExternalToken } from '../provider.ts'
 import type { AccessRule } from './access-rule.ts'
 import { ToolError } from './tool-error.ts'
 
@@ -68,11 +70,12 @@ type TokenArguments<ProviderId extends string> = [ProviderId] extends [never]
 export interface CallContext<
   C extends Caller | ClientCaller | undefined = Caller | undefined,
   ProviderId extends string = never,
-> {
+> extends Asking {
   /** Undefined only in public tools and in tools with `anonymous: true`. A `ClientCaller` only with `clients: true`. */
   readonly caller: C
   /**
-   * The user's external access token of a provider the tool names in `auth`, refreshed when it was stale.
+   * The user's external access token of a provider the tool names in `auth`, refreshed when it was stale. A user who
+   * must connect first is asked to, where the client can do that, and the call goes on.
    *
    * @throws {ConnectionRequiredError} when the user must connect first; let it pass, the client gets the link
    * @throws {ProviderUnavailableError} when the provider cannot be reached now
@@ -125,6 +128,10 @@ export function createCallContext(call: {
   providers: ReadonlyMap<string, NamedProvider>
   signal: AbortSignal
   log: ToolLog
+  /** How the client is asked. Default: it cannot be. */
+  exchange?: ClientExchange
+  /** What a failed call needs. Default: nothing that could be asked for. */
+  needOf?: NeedOf
   /** Default: the platform's. */
   fetch?: typeof fetch
 }): AnyCallContext {
@@ -150,13 +157,27 @@ export function createCallContext(call: {
   /** Only providers the tool names may see the user's token, however many the server has. */
   const providerFor = (url: URL) => [...needs.keys()].find(id => connectedTo(id).isApiUrl(url))
 
+  const { exchange = noExchange } = call
+  /** Work that needs an account: done again once the user has connected it. */
+  const connecting = async <T>(work: () => Promise<T>): Promise<T> => {
+    try {
+      return await work()
+    } catch (error) {
+      const need = error instanceof ConnectionRequiredError ? call.needOf?.(error) : undefined
+      if (!need) throw error
+      await exchange.connect(need)
+      return work()
+    }
+  }
+
   const context: AnyCallContext = {
+    ...createAsking(exchange),
     caller,
     signal,
     log: call.log,
     async token(provider) {
       const { connected, userId, scopes } = ofUser(provider)
-      return connected.token(userId, scopes)
+      return connecting(() => connected.token(userId, scopes))
     },
     async connection(provider) {
       const { connected, userId, scopes } = ofUser(provider)
@@ -168,7 +189,11 @@ export function createCallContext(call: {
       const ended = init?.signal ?? (input instanceof Request ? input.signal : undefined)
       const options = { ...init, signal: ended ? AbortSignal.any([ended, signal]) : signal }
       if (userId === undefined || id === undefined) return (call.fetch ?? fetch)(input, options)
-      return connectedTo(id).fetch(userId, needs.get(id) ?? [], input, options)
+      return connecting(() => {
+        // A body that was sent is gone: the error says what to do first.
+        const again = input instanceof Request && !input.bodyUsed ? input.clone() : input
+        return connectedTo(id).fetch(userId, needs.get(id) ?? [], again, options)
+      })
     },
   }
   // What a tool prints by accident says who called, and nothing that opens a door (R192).

@@ -1,5 +1,12 @@
-import type { CallToolResult } from '@modelcontextprotocol/server'
+import {
+  type CallToolResult,
+  type InputRequiredResult,
+  isInputRequiredResult,
+  UrlElicitationRequiredError,
+} from '@modelcontextprotocol/server'
 import { type EventSink, StoreUnavailableError } from '@sallyport/oauth'
+import { ClientCapabilityError } from '../elicit/client-capability-error.ts'
+import { type ClientExchange, type NeedOf, noExchange } from '../elicit/exchange.ts'
 import { ConnectionRequiredError, ProviderUnavailableError } from '../provider.ts'
 import {
   type Caller,
@@ -26,15 +33,31 @@ export interface ToolServices {
   track<T>(work: Promise<T>): Promise<T>
 }
 
-/** Calls one tool; whatever happens in it becomes a result. Input was validated before. */
+/** One call of a tool. */
+export interface ToolCall {
+  input: unknown
+  caller: Caller | ClientCaller | undefined
+  signal: AbortSignal
+  /** How the client is asked. Default: it cannot be. */
+  exchange?: ClientExchange | undefined
+}
+
+/**
+ * Calls one tool; whatever happens in it becomes a result, or a result that asks the client for input. Input was
+ * validated before.
+ *
+ * @throws {UrlElicitationRequiredError} when that is how the exchange asks the client
+ */
 export async function callTool(
   tool: Tool,
-  call: { input: unknown; caller: Caller | ClientCaller | undefined; signal: AbortSignal },
+  call: ToolCall,
   services: ToolServices,
-): Promise<CallToolResult> {
+): Promise<CallToolResult | InputRequiredResult> {
   const startedAt = services.now()
   const caller = callerFor(tool, call.caller)
   const result = await services.track(attempt(tool, { ...call, caller }, services))
+  // The call goes on with the client's next request.
+  if (isInputRequiredResult(result)) return result
   services.emit({
     type: 'tool_called',
     tool: tool.name,
@@ -58,16 +81,13 @@ function callerFor(
 
 async function attempt(
   tool: Tool,
-  {
-    input,
-    caller,
-    signal,
-  }: { input: unknown; caller: Caller | ClientCaller | undefined; signal: AbortSignal },
+  { input, caller, signal, exchange = noExchange }: ToolCall,
   services: ToolServices,
-): Promise<CallToolResult> {
+): Promise<CallToolResult | InputRequiredResult> {
   // The gate has judged this call already. A second look costs nothing and holds if a way around it is found.
   if (!mayCall(tool, caller)) return errorResult('Sign in with the access this tool needs, then try again.')
   const log = services.log.child({ tool: tool.name })
+  const needOf = createNeedOf(tool, caller, services)
   const context = createCallContext({
     toolName: tool.name,
     rule: tool.rule,
@@ -75,11 +95,20 @@ async function attempt(
     providers: services.providers,
     signal,
     log,
+    exchange,
+    needOf,
   })
   try {
-    return toolResult(await tool.run(input, context), tool.description.output !== undefined)
+    const waiting = await exchange.begin(needOf)
+    if (waiting) return waiting
+    const value = await tool.run(input, context)
+    return (await exchange.finish()) ?? toolResult(value, tool.description.output !== undefined)
   } catch (error) {
-    const known = await knownFailure(knownCause(error), tool, caller, services)
+    const cause = knownCause(error)
+    if (cause instanceof UrlElicitationRequiredError) throw cause
+    const unanswered = await exchange.finish(cause)
+    if (unanswered) return unanswered
+    const known = await knownFailure(cause, needOf, services)
     if (known !== undefined) return errorResult(known)
     // The reason is for the developer; the caller gets nothing of it (R189).
     log.error({ err: error }, 'tool failed')
@@ -95,11 +124,10 @@ function mayCall({ rule }: Tool, caller: Caller | ClientCaller | undefined): boo
 /** Text for the failures that somebody can do something about. */
 async function knownFailure(
   error: unknown,
-  tool: Tool,
-  caller: Caller | ClientCaller | undefined,
+  needOf: NeedOf,
   services: ToolServices,
 ): Promise<string | undefined> {
-  if (error instanceof ToolError) return error.message
+  if (error instanceof ToolError || error instanceof ClientCapabilityError) return error.message
   if (error instanceof StoreUnavailableError) return 'The server cannot answer now. Try again in a moment.'
   if (error instanceof ProviderUnavailableError) {
     const { retryAfterSeconds: seconds } = error
@@ -107,21 +135,26 @@ async function knownFailure(
       seconds === undefined ? 'in a moment' : `in ${seconds} ${seconds === 1 ? 'second' : 'seconds'}`
     return `${labelOf(error.provider, services)} cannot be reached now. Try again ${when}.`
   }
-  if (
-    error instanceof ConnectionRequiredError &&
-    caller?.principal === 'user' &&
-    services.providers.has(error.provider)
-  ) {
-    const scopes = new Set([...(tool.rule?.providers.get(error.provider) ?? []), ...error.scopes])
-    const link = await services.connectLink({
-      userId: caller.userId,
-      providerId: error.provider,
-      scopes: [...scopes],
-    })
-    return `${why[error.reason](labelOf(error.provider, services))} Open this link in a browser, then try again: ${link}`
-  }
-  return undefined
+  const need = error instanceof ConnectionRequiredError ? needOf(error) : undefined
+  return need && `${need.message} Open this link in a browser, then try again: ${await need.link()}`
 }
+
+/** What links can mend: accounts of a signed-in user, at providers of this server. */
+const createNeedOf =
+  (tool: Tool, caller: Caller | ClientCaller | undefined, services: ToolServices): NeedOf =>
+  error => {
+    const provider = services.providers.get(error.provider)
+    if (caller?.principal !== 'user' || !provider) return undefined
+    const { userId } = caller
+    const scopes = [...new Set([...(tool.rule?.providers.get(error.provider) ?? []), ...error.scopes])]
+    return {
+      error,
+      label: provider.label,
+      message: why[error.reason](provider.label),
+      link: () => services.connectLink({ userId, providerId: error.provider, scopes }),
+      isConnected: () => provider.connected.isConnected(userId, scopes),
+    }
+  }
 
 const why: Record<ConnectionRequiredError['reason'], (label: string) => string> = {
   not_connected: label => `Your ${label} account is not connected.`,

@@ -1,8 +1,17 @@
+import { UrlElicitationRequiredError } from '@modelcontextprotocol/server'
 import { StoreUnavailableError } from '@sallyport/oauth'
+import { ClientCapabilityError } from '../elicit/client-capability-error.ts'
 import { ConnectionRequiredError, ProviderUnavailableError } from '../provider.ts'
 import { ToolError } from './tool-error.ts'
 
-const known = [ToolError, StoreUnavailableError, ProviderUnavailableError, ConnectionRequiredError]
+const known = [
+  ToolError,
+  StoreUnavailableError,
+  ProviderUnavailableError,
+  ConnectionRequiredError,
+  ClientCapabilityError,
+  UrlElicitationRequiredError,
+]
 const maxDepth = 8
 
 /**

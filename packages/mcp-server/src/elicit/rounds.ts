@@ -1,0 +1,157 @@
+import {
+  type ClientCapabilities,
+  type InputRequest,
+  type InputRequiredResult,
+  inputRequired,
+} from '@modelcontextprotocol/server'
+import type { Clock } from '@sallyport/oauth'
+import { ConnectionRequiredError } from '../provider.ts'
+import { ToolError } from '../tools/tool-error.ts'
+import { ClientCapabilityError } from './client-capability-error.ts'
+import type { ClientExchange, ConnectionNeed, NeedOf, Question, Waiting } from './exchange.ts'
+import { canonical, digest, emptyState, type RequestState } from './request-state.ts'
+import { untilConnected } from './until-connected.ts'
+
+/** Ends a run of a handler whose question goes to the client: what it waits for comes with the next run. */
+export class InputPending extends Error {
+  override readonly name = 'InputPending'
+  constructor() {
+    super('The client is being asked; the call runs again with its answer.')
+  }
+}
+
+/** One round of a call as the client sent it. */
+export interface Round extends Waiting {
+  capabilities: ClientCapabilities
+  /** What the client brought back, opened; undefined in the first round. */
+  state: RequestState | undefined
+  /** Untrusted, and of any shape. */
+  responses: Readonly<Record<string, unknown>>
+  signal: AbortSignal
+  seal(state: Omit<RequestState, 'id' | 'expiresAt'>): string
+  clock: Clock
+}
+
+/**
+ * Asks by results that require input (2026-07-28): the handler runs again from its beginning, and gets at once what was
+ * answered before. An answer counts for the very question it was given to: a handler that asks something else under the
+ * same name asks anew.
+ *
+ * @see https://modelcontextprotocol.io/specification/2026-07-28/basic/patterns/mrtr
+ */
+export function createRoundsExchange(round: Round): ClientExchange {
+  const { capabilities, state, responses, clock, timing } = round
+  const next = {
+    ...emptyState(),
+    once: state?.once ?? false,
+    answers: { ...state?.answers },
+    connected: [...(state?.connected ?? [])],
+  }
+  const asked = new Map<string, InputRequest>()
+  const names = new Set<string>()
+  let count = 0
+  let missing: ConnectionNeed | undefined
+  let needOf: NeedOf = () => undefined
+
+  const given = (name: string, question: string): unknown => {
+    const earlier = Object.hasOwn(state?.answers ?? {}, name) ? state?.answers[name] : undefined
+    if (earlier?.asked === question) return earlier.answer
+    const isOpen = Object.hasOwn(state?.open ?? {}, name) && state?.open[name] === question
+    return isOpen && Object.hasOwn(responses, name) ? responses[name] : undefined
+  }
+
+  const ask = async <Answer>({ id, once, request, read }: Question<Answer>): Promise<Answer> => {
+    const name = id ?? `question_${++count}`
+    if (names.has(name)) throw new Error(`The call asks two questions named "${name}": give them other ids.`)
+    names.add(name)
+    const question = digest(canonical(request))
+    const answer = given(name, question)
+    next.once ||= once === true
+    if (answer !== undefined) {
+      // Before it is read: another question may end this run meanwhile.
+      next.answers[name] = { asked: question, answer }
+      const checked = await read(answer)
+      if (checked !== undefined) return checked
+    }
+    delete next.answers[name]
+    next.open[name] = question
+    asked.set(name, request as InputRequest)
+    throw new InputPending()
+  }
+
+  const connect = async (need: ConnectionNeed): Promise<void> => {
+    const isAskedAgain = next.connected.includes(need.error.provider)
+    if (!capabilities.elicitation?.url || isAskedAgain) throw need.error
+    missing ??= need
+    throw new InputPending()
+  }
+
+  return {
+    capabilities,
+    ask: question => settled(ask(question)),
+    connect: need => settled(connect(need)),
+    async begin(findNeed) {
+      needOf = findNeed
+      const connecting = state?.connecting
+      if (!state || !connecting) return undefined
+      const { provider, reason, scopes, until } = connecting
+      const need = needOf(new ConnectionRequiredError(provider, reason, scopes))
+      const action = connecting.accepted ? 'accept' : actionOf(responses[connectName(provider)])
+      // No answer, or none that can be read: the handler runs into the same need and the user is asked again.
+      if (!need || !action) return undefined
+      if (action !== 'accept') throw new ToolError(`${need.label} was not connected, as you decided.`)
+      const { pollMs, roundMs: timeoutMs } = timing
+      const signal = AbortSignal.any([round.signal, round.stopping])
+      const isDone = await untilConnected(need, { pollMs, timeoutMs, signal })
+      if (!isDone && clock() < until) {
+        const { id: _, expiresAt: __, ...rest } = state
+        return inputRequired({
+          requestState: round.seal({ ...rest, connecting: { ...connecting, accepted: true } }),
+        })
+      }
+      next.connected.push(provider)
+      return undefined
+    },
+    async finish(error): Promise<InputRequiredResult | undefined> {
+      if (error instanceof ConnectionRequiredError) {
+        const need = needOf(error)
+        if (need) await connect(need).catch(() => {})
+      }
+      if (missing) {
+        const { error: reason, message } = missing
+        const { provider, scopes } = reason
+        asked.set(connectName(provider), inputRequired.elicitUrl({ message, url: await missing.link() }))
+        const until = clock() + timing.answerMs / 1_000
+        const connecting = { provider, reason: reason.reason, scopes: [...scopes], accepted: false, until }
+        return inputRequired({
+          inputRequests: Object.fromEntries(asked),
+          requestState: round.seal({ ...next, connecting }),
+        })
+      }
+      if (asked.size > 0) {
+        return inputRequired({
+          inputRequests: Object.fromEntries(asked),
+          requestState: round.seal(next),
+        })
+      }
+      // The SDK answers what the client cannot do with -32021 and the capability that is missing.
+      if (error instanceof ClientCapabilityError) {
+        return inputRequired({ inputRequests: { [error.capability]: error.request as InputRequest } })
+      }
+      return undefined
+    },
+  }
+}
+
+const connectName = (provider: string) => `connect_${provider}`
+
+function actionOf(response: unknown): 'accept' | 'decline' | 'cancel' | undefined {
+  const action = typeof response === 'object' && response !== null && 'action' in response && response.action
+  return action === 'accept' || action === 'decline' || action === 'cancel' ? action : undefined
+}
+
+/** A handler may ask two things and await the first only: the other must not end the process. */
+function settled<T>(promise: Promise<T>): Promise<T> {
+  promise.catch(() => {})
+  return promise
+}
