@@ -1,9 +1,21 @@
 import { performance } from 'node:perf_hooks'
-import type { Admin, Clock, EventSink, RandomBytes, Store } from '@sallyport/oauth'
+import {
+  type Admin,
+  type Clock,
+  createMemoryStore,
+  createSealer,
+  createSecretRing,
+  type EventSink,
+  type RandomBytes,
+  type Store,
+} from '@sallyport/oauth'
 import { type BearerGate, createBearerGate, openGate } from './bearer-gate.ts'
 import { createClientAddress } from './client-address.ts'
 import type { Config } from './config.ts'
 import type { Served } from './create-mcp-app.ts'
+import { defaultTiming, type ExchangeTiming } from './elicit/exchange.ts'
+import { createOpenRound } from './elicit/open-round.ts'
+import { createRequestStates } from './elicit/request-state.ts'
 import type { Environment } from './environment.ts'
 import { createHostCheck } from './host-check.ts'
 import type { InFlight } from './in-flight.ts'
@@ -14,10 +26,11 @@ import { openStore } from './open-store.ts'
 import { metadataPath } from './protected-resource-metadata.ts'
 import type { Provider, SignIn } from './provider.ts'
 import { baseScope } from './scopes.ts'
+import { createSessions, type SessionOptions } from './sessions/sessions.ts'
 import { checkDevelopmentSignIn, createSignIn, type SignInOptions, type SignInParts } from './sign-in.ts'
 import type { ToolServices } from './tools/call-tool.ts'
 import { isOpen, type ToolRegistry } from './tools/registry.ts'
-import type { ServerIdentity } from './tools/sdk-server.ts'
+import { createSdkServer, type ServerIdentity } from './tools/sdk-server.ts'
 
 /** A server whose parts are made and joined. */
 export interface Assembled {
@@ -48,6 +61,8 @@ export interface Ingredients {
   /** Default: as soon as one tool is protected and none is open to everybody. */
   challengeOnConnect: boolean | undefined
   maxBodyBytes: number
+  sessions: SessionOptions
+  timing: Partial<ExchangeTiming>
   log: Log
   emit: EventSink
   clock: Clock
@@ -130,6 +145,45 @@ export async function assemble(
     now: () => performance.now(),
     track: inFlight.track,
   }
+  // A server without sign-in has no secrets unless they are set; what its callers bring back is then good in this
+  // process only.
+  const ring = createSecretRing(secrets ?? config.secrets ?? [randomSecret(ingredients.random)])
+  const { clock, random } = ingredients
+  const kept = store ?? createMemoryStore({ tenant: config.sandbox })
+  const stop = new AbortController()
+  const stopping = stop.signal
+  const timing = { ...defaultTiming, ...ingredients.timing }
+  const onError = (error: Error) => log.debug({ err: error }, 'mcp')
+  const sessions = createSessions({
+    ...ingredients.sessions,
+    createServer: exchangeOf => createSdkServer(identity, tools.list(), undefined, services, exchangeOf),
+    store: kept,
+    tenant: kept.tenant,
+    sealer: createSealer(ring, random, 'mcp-session'),
+    timing,
+    stopping,
+    clock,
+    random,
+    emit,
+    onError,
+  })
+  const unwatch = kept.watchRevocations({
+    onRevoked: ({ grantId }) => sessions.endGrant(grantId),
+    onSynced: () => {},
+  })
+  const openRound = createOpenRound({
+    states: createRequestStates({
+      sealer: createSealer(ring, random, 'request-state'),
+      tenant: kept.tenant,
+      store: kept,
+      clock,
+      random,
+    }),
+    timing,
+    stopping,
+    clock,
+    emit,
+  })
   const list = tools.list()
   const protectsEverything = list.length > 0 && !list.some(isOpen)
   const mcp = createMcpEndpoint({
@@ -137,9 +191,12 @@ export async function assemble(
     tools,
     services,
     gate,
+    sessions,
+    openRound,
+    stopAsking: () => stop.abort(),
     challengeOnConnect: parts !== undefined && (ingredients.challengeOnConnect ?? protectsEverything),
     maxBodyBytes: ingredients.maxBodyBytes,
-    onError: error => log.debug({ err: error }, 'mcp'),
+    onError,
   })
   return {
     url: resource,
@@ -179,8 +236,11 @@ export async function assemble(
     start: async () => parts?.server.start(),
     async close() {
       await mcp.close()
+      unwatch()
       await parts?.server.close()
       await closeOwnStore()
     },
   }
 }
+
+const randomSecret = (random: RandomBytes): string => Buffer.from(random(32)).toString('base64url')

@@ -91,6 +91,8 @@ export function createServer<
         allowedOrigins: options.allowedOrigins ?? [],
         challengeOnConnect: options.challengeOnConnect,
         maxBodyBytes: options.maxBodyBytes ?? 1_048_576,
+        sessions: options.sessions ?? {},
+        timing: options.questionTiming ?? {},
         log: logger(),
         emit: emitter(),
         clock: options.clock ?? systemClock,
@@ -229,6 +231,7 @@ export function createServer<
       closing ??= (async () => {
         release?.()
         listener?.stopAccepting()
+        assembled?.served.mcp.stopAsking()
         const deadline = Date.now() + graceMs
         await withinGrace(inFlight.idle())
         await stdio?.close()

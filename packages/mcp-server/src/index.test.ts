@@ -4,6 +4,7 @@ import * as stdio from './stdio.ts'
 
 it('the public surface is what is promised: a new name is a decision', () => {
   expect(Object.keys(surface).sort()).toEqual([
+    'ClientCapabilityError',
     'ConfigurationError',
     'ConnectionRequiredError',
     'ProviderUnavailableError',

@@ -28,6 +28,21 @@ export {
 export type { LogLevel, Settings } from './config.ts'
 export type { RequestEnvironment } from './create-mcp-app.ts'
 export { createServer } from './create-server.ts'
+export type {
+  Asking,
+  ClientCan,
+  Elicit,
+  FormAnswer,
+  FormContent,
+  FormQuestion,
+  FormSchema,
+  QuestionOptions,
+  UrlAnswer,
+  UrlQuestion,
+} from './elicit/asking.ts'
+export type { ClientCapability } from './elicit/client-capability-error.ts'
+export { ClientCapabilityError } from './elicit/client-capability-error.ts'
+export type { ExchangeTiming } from './elicit/exchange.ts'
 export type { Environment } from './environment.ts'
 export type { Log } from './log.ts'
 export type {
@@ -42,6 +57,7 @@ export type {
 export { ConnectionRequiredError, ProviderUnavailableError } from './provider.ts'
 export { requiresAuth } from './requires-auth.ts'
 export type { Server, ServerOptions, StartOptions, ToolDefinition } from './server.ts'
+export type { SessionOptions } from './sessions/sessions.ts'
 export type { SignInOptions } from './sign-in.ts'
 export type { AnyAuth, Auth } from './tools/access-rule.ts'
 export type { CallContext, Caller, ClientCaller, ContextOf, ToolLog } from './tools/call-context.ts'

@@ -6,9 +6,13 @@ import {
 } from '@modelcontextprotocol/server'
 import type { BearerGate } from './bearer-gate.ts'
 import { encodedResponse, tooLargeResponse } from './body-limit.ts'
+import type { ClientExchange } from './elicit/exchange.ts'
+import type { OpenRound } from './elicit/open-round.ts'
+import { createUrlRequiredExchange } from './elicit/url-required.ts'
 import { jsonResponse } from './json-response.ts'
 import { judgeOperation } from './operation.ts'
 import { isPlainEncoding, parseJson, readBody } from './read-body.ts'
+import type { Sessions } from './sessions/sessions.ts'
 import type { Caller, ClientCaller } from './tools/call-context.ts'
 import type { ToolServices } from './tools/call-tool.ts'
 import type { ToolRegistry } from './tools/registry.ts'
@@ -17,30 +21,38 @@ import { createSdkServer, type ServerIdentity } from './tools/sdk-server.ts'
 /** The MCP endpoint. */
 export interface McpEndpoint {
   handle(request: Request): Promise<Response>
+  /** Waits for no person any more: calls that asked one end. */
+  stopAsking(): void
   /** Ends subscriptions and aborts what still runs. */
   close(): Promise<void>
 }
 
 /**
  * Streamable HTTP for 2026-07-28 and the 2025 revisions on one endpoint. A request is read once, judged by its
- * body, let through the gate, and only then reaches the SDK, with a server object of its own (R160).
+ * body, let through the gate, and only then reaches the SDK, with a server object of its own or of its session (R160).
  */
 export function createMcpEndpoint(options: {
   identity: ServerIdentity
   tools: ToolRegistry
   services: ToolServices
   gate: BearerGate
+  sessions: Sessions
+  openRound: OpenRound
+  stopAsking: () => void
   challengeOnConnect: boolean
   maxBodyBytes: number
   onError: (error: Error) => void
 }): McpEndpoint {
-  const { identity, tools, services, gate, onError } = options
-  const factory: McpServerFactory = ({ authInfo }) =>
+  const { identity, tools, services, gate, sessions, openRound, onError } = options
+  /** How calls of 2026-07-28 ask their client, until their server object is made. */
+  const rounds = new WeakMap<Request, ClientExchange>()
+  const factory: McpServerFactory = ({ authInfo, requestInfo }) =>
     createSdkServer(
       identity,
       tools.list(),
       authInfo?.extra?.caller as Caller | ClientCaller | undefined,
       services,
+      () => requestInfo && rounds.get(requestInfo),
     )
   const handler = createMcpHandler(factory, { legacy: 'stateless', onerror: onError })
 
@@ -65,15 +77,26 @@ export function createMcpEndpoint(options: {
       }
       const authInfo = sdkAuthInfo(passed.caller)
       const inner = withoutCredentials(request)
-      if (isPost && !acceptsStream(request) && (await isLegacyRequest(inner, body))) {
-        return answerInJson(factory, inner, body, authInfo)
+      if (await isLegacyRequest(inner, body)) {
+        const answer = await sessions.handle(inner, body, passed.caller, authInfo)
+        if (answer instanceof Response) return answer
+        if (answer) rounds.set(inner, createUrlRequiredExchange(answer.capabilities))
+        if (isPost && !acceptsStream(request)) return answerInJson(factory, inner, body, authInfo)
+      } else if (isPost) {
+        const round = await openRound(body, passed.caller, request.signal)
+        if (round === 'refused') return stateRefused(body)
+        if (round) rounds.set(inner, round)
       }
       return handler.fetch(inner, {
         ...(authInfo && { authInfo }),
         ...(isPost && { parsedBody: body }),
       })
     },
-    close: () => handler.close(),
+    stopAsking: options.stopAsking,
+    async close() {
+      await sessions.close()
+      await handler.close()
+    },
   }
 }
 
@@ -118,7 +141,7 @@ async function answerInJson(
 ): Promise<Response> {
   const accepting = new Request(request, { headers: new Headers(request.headers) })
   accepting.headers.set('accept', 'application/json, text/event-stream')
-  const server = await factory({ era: 'legacy', ...(authInfo && { authInfo }) })
+  const server = await factory({ era: 'legacy', ...(authInfo && { authInfo }), requestInfo: request })
   const transport = new WebStandardStreamableHTTPServerTransport({ enableJsonResponse: true })
   await server.connect(transport)
   try {
@@ -127,3 +150,15 @@ async function answerInJson(
     await server.close()
   }
 }
+
+/** What the SDK answers to a state that is not its own; who sent it learns no more (R161). */
+const stateRefused = (body: unknown): Response =>
+  jsonResponse({
+    jsonrpc: '2.0',
+    id: (body as { id?: unknown }).id ?? null,
+    error: {
+      code: -32602,
+      message: 'Invalid or expired requestState',
+      data: { reason: 'invalid_request_state' },
+    },
+  })

@@ -2,9 +2,11 @@ import type { Admin, Clock, RandomBytes, RecordedEventSink, Store } from '@sally
 import type { Hono } from 'hono'
 import type { Settings } from './config.ts'
 import type { RequestEnvironment } from './create-mcp-app.ts'
+import type { ExchangeTiming } from './elicit/exchange.ts'
 import type { Environment } from './environment.ts'
 import type { Log } from './log.ts'
 import type { Provider, SignIn } from './provider.ts'
+import type { SessionOptions } from './sessions/sessions.ts'
 import type { SignInOptions } from './sign-in.ts'
 import type { Auth } from './tools/access-rule.ts'
 import type { ContextOf } from './tools/call-context.ts'
@@ -35,6 +37,10 @@ export interface ServerOptions<
   challengeOnConnect?: boolean
   /** Largest request body of the MCP endpoint, in bytes. Default 1048576. */
   maxBodyBytes?: number
+  /** Sessions of clients of the 2025 revisions, over which tools ask them. Default: for those that can be asked. */
+  sessions?: SessionOptions
+  /** How long tools wait for people. Default: ten minutes for an answer. */
+  questionTiming?: Partial<ExchangeTiming>
   /** Default: stderr at the level of `LOG_LEVEL`, as JSON lines; at a terminal in development as plain lines. */
   logger?: Log
   /** Told every event; what it throws is logged. */

@@ -1,0 +1,138 @@
+import { setImmediate } from 'node:timers/promises'
+import {
+  type AuthInfo,
+  isJSONRPCNotification,
+  type JSONRPCMessage,
+  type McpServer,
+  type ServerContext,
+  WebStandardStreamableHTTPServerTransport,
+} from '@modelcontextprotocol/server'
+import type { ClientExchange, Waiting } from '../elicit/exchange.ts'
+import { createSessionExchange } from '../elicit/session-exchange.ts'
+import { createEventLog, type EventKeeping, type EventLog } from './event-log.ts'
+import { resumedStream, splitResumption } from './resumed-stream.ts'
+import type { SessionTicket } from './session-ticket.ts'
+import { createSessionTransport, requestIdOf } from './session-transport.ts'
+
+/** How often a session with calls under way looks for what its client told another process, in milliseconds. */
+const relayMs = 500
+
+/** How long clients wait before they take up a stream again, in milliseconds. */
+const retryMs = 1_000
+
+/** A session as this process serves it, for one principal. It can be closed and opened again without its client noticing. */
+export interface LiveSession {
+  /** Whether calls are under way, which would be lost if it were closed. */
+  readonly isBusy: boolean
+  handle(request: Request, options: { parsedBody?: unknown; authInfo?: AuthInfo }): Promise<Response>
+  close(): Promise<void>
+}
+
+/**
+ * Opens a session: one SDK server object, which nobody else's messages can reach (R160).
+ *
+ * @param session.key names session and principal
+ * @param session.isNew its client is about to send `initialize`; else the server object is brought to where it was
+ */
+export async function openLiveSession(
+  session: { id: string; key: string; ticket: SessionTicket; isNew: boolean },
+  options: Waiting & {
+    createServer: (exchangeOf: (context: ServerContext) => ClientExchange) => McpServer
+    keeping: EventKeeping
+  },
+): Promise<LiveSession> {
+  const { id, key, ticket } = session
+  const { keeping, timing, stopping } = options
+  const { replica, onError } = keeping
+  const capabilities = ticket.capabilities as ClientExchange['capabilities']
+  const log = createEventLog(key, keeping)
+  const inner = new WebStandardStreamableHTTPServerTransport({
+    sessionIdGenerator: () => id,
+    eventStore: log,
+    retryInterval: retryMs,
+  })
+  const transport = createSessionTransport(inner, replica, message => {
+    const name = nameOfForeign(message)
+    if (name !== undefined) log.leave(name, message).catch(onError)
+  })
+  const server = options.createServer(context =>
+    createSessionExchange(context, { capabilities, timing, stopping }),
+  )
+  await server.connect(transport)
+  server.server.onerror = onError
+  if (!session.isNew) await introduce(inner, ticket)
+
+  let timer: NodeJS.Timeout | undefined
+  let isClosed = false
+  const isBusy = () => transport.calls.size > 0 || transport.questions.size > 0
+  /** While calls are under way: what their client said where another process heard it. */
+  const schedule = () => {
+    if (timer || isClosed || !isBusy()) return
+    timer = setTimeout(async () => {
+      await collect(log, transport).catch(onError)
+      timer = undefined
+      schedule()
+    }, relayMs)
+    timer.unref()
+  }
+
+  return {
+    get isBusy() {
+      return isBusy()
+    },
+    async handle(request, handed) {
+      const lastEventId = request.method === 'GET' ? request.headers.get('last-event-id') : null
+      const foreign = lastEventId === null ? undefined : splitResumption(request, lastEventId, replica)
+      const response = foreign
+        ? await resumedStream(foreign, { log, sessionId: id, open: own => inner.handleRequest(own, handed) })
+        : await inner.handleRequest(request, handed)
+      schedule()
+      return response
+    },
+    async close() {
+      isClosed = true
+      clearTimeout(timer)
+      // Results of calls that have ended are about to be written.
+      for (let turn = 0; turn < 20 && transport.calls.size > 0; turn++) await setImmediate()
+      await server.close()
+    },
+  }
+}
+
+/** What is left for another process: the answer to its question, or that its call is cancelled. */
+function nameOfForeign(message: JSONRPCMessage): string | undefined {
+  if (isJSONRPCNotification(message)) {
+    const id = requestIdOf(message)
+    return id === undefined ? undefined : cancelName(id)
+  }
+  return 'id' in message && /^[\w-]{8}\.\d+$/.test(String(message.id))
+    ? answerName(String(message.id))
+    : undefined
+}
+
+const answerName = (id: string) => `answer:${id}`
+const cancelName = (id: string | number) => `cancel:${JSON.stringify(id)}`
+
+async function collect(log: EventLog, transport: ReturnType<typeof createSessionTransport>): Promise<void> {
+  const names = [...[...transport.questions].map(answerName), ...[...transport.calls].map(cancelName)]
+  for (const name of names) {
+    const message = await log.find(name)
+    if (message) transport.deliver(message)
+  }
+}
+
+/** Tells a new server object what the client said when the session was opened. */
+async function introduce(
+  inner: WebStandardStreamableHTTPServerTransport,
+  { protocolVersion, capabilities, client }: SessionTicket,
+): Promise<void> {
+  const hello = new Request('http://session.invalid/mcp', {
+    method: 'POST',
+    headers: { accept: 'application/json, text/event-stream', 'content-type': 'application/json' },
+  })
+  const params = { protocolVersion, capabilities, clientInfo: client }
+  const answer = await inner.handleRequest(hello, {
+    parsedBody: { jsonrpc: '2.0', id: 'introduction', method: 'initialize', params },
+  })
+  await answer.text()
+}

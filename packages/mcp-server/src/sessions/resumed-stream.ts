@@ -1,0 +1,92 @@
+import { setTimeout as pause } from 'node:timers/promises'
+import type { EventLog, EventPlace } from './event-log.ts'
+import { parseEventId } from './event-log.ts'
+
+/** The SDK's name of the stream that a plain GET opens. */
+const standaloneStream = '_GET_stream'
+
+/** How often a stream of another process is looked at, in milliseconds. */
+const pollMs = 500
+
+/** How long a stream is held open in which nothing happens, in milliseconds; clients then ask again. */
+const silenceMs = 30_000
+
+/** A stream that another process began. */
+export interface Resumption {
+  place: EventPlace
+  request: Request
+}
+
+/** Undefined when the stream is this process's own, or none: the SDK then answers. */
+export function splitResumption(
+  request: Request,
+  lastEventId: string,
+  replica: string,
+): Resumption | undefined {
+  const place = parseEventId(lastEventId)
+  return place && place.replica !== replica ? { place, request } : undefined
+}
+
+/**
+ * Goes on with a stream of another process: what its client has not seen, and what that process still writes, up to the
+ * answer. A stream that a GET had opened goes on as this process's own.
+ */
+export async function resumedStream(
+  { place, request }: Resumption,
+  options: { log: EventLog; sessionId: string; open: (request: Request) => Promise<Response> },
+): Promise<Response> {
+  const { log, sessionId } = options
+  if (place.streamId === standaloneStream) {
+    const missed = await log.readAfter(place)
+    const headers = new Headers(request.headers)
+    headers.delete('last-event-id')
+    const own = await options.open(new Request(request, { headers }))
+    return own.body && own.ok ? new Response(precededBy(missed.map(sseEvent), own.body), own) : own
+  }
+  const ended = new AbortController()
+  const signal = AbortSignal.any([request.signal, ended.signal])
+  const encoder = new TextEncoder()
+  let position = place.position
+  const body = new ReadableStream<Uint8Array>({
+    async pull(controller) {
+      const deadline = performance.now() + silenceMs
+      while (!signal.aborted) {
+        const events = await log.readAfter({ ...place, position })
+        for (const event of events) {
+          position = event.position
+          controller.enqueue(encoder.encode(sseEvent(event)))
+        }
+        if (events.some(({ message }) => 'result' in message || 'error' in message)) return controller.close()
+        if (events.length > 0) return
+        if (performance.now() > deadline) return controller.close()
+        await pause(pollMs, undefined, { signal, ref: false }).catch(() => {})
+      }
+      controller.close()
+    },
+    cancel: () => ended.abort(),
+  })
+  return new Response(body, {
+    headers: {
+      'Content-Type': 'text/event-stream',
+      'Cache-Control': 'no-cache, no-transform',
+      'X-Accel-Buffering': 'no',
+      'Mcp-Session-Id': sessionId,
+    },
+  })
+}
+
+/** JSON has no line breaks, and ids are ours: nothing can leave its field (R200). */
+const sseEvent = ({ id, message }: { id: string; message: unknown }) =>
+  `event: message\nid: ${id}\ndata: ${JSON.stringify(message)}\n\n`
+
+/** A stream with something before it. */
+function precededBy(texts: readonly string[], body: ReadableStream<Uint8Array>): ReadableStream<Uint8Array> {
+  const encoder = new TextEncoder()
+  const joined = new TransformStream<Uint8Array, Uint8Array>({
+    start(controller) {
+      for (const text of texts) controller.enqueue(encoder.encode(text))
+    },
+  })
+  void body.pipeTo(joined.writable).catch(() => {})
+  return joined.readable
+}

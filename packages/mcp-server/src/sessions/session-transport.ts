@@ -1,0 +1,111 @@
+import {
+  isJSONRPCErrorResponse,
+  isJSONRPCNotification,
+  isJSONRPCRequest,
+  isJSONRPCResultResponse,
+  type JSONRPCMessage,
+  type JSONRPCNotification,
+  type RequestId,
+  type Transport,
+  type WebStandardStreamableHTTPServerTransport,
+} from '@modelcontextprotocol/server'
+
+/** A session's transport as its server object sees it. */
+export interface SessionTransport extends Transport {
+  /** Ids of the client's requests that have no answer yet. */
+  readonly calls: ReadonlySet<RequestId>
+  /** Ids, as the client knows them, of our requests that have no answer yet. */
+  readonly questions: ReadonlySet<string>
+  /** Takes a message that reached another process. */
+  deliver(message: JSONRPCMessage): void
+}
+
+const cancelled = 'notifications/cancelled'
+
+/**
+ * Puts the name of this process into the ids of its requests to the client. A session may be served by several
+ * processes, each with a server object that counts its requests from 0: an answer finds the one that asked, and is never
+ * taken for the answer to another's question.
+ *
+ * @param onForeign gets answers and cancellations that are for another process
+ */
+export function createSessionTransport(
+  inner: WebStandardStreamableHTTPServerTransport,
+  replica: string,
+  onForeign: (message: JSONRPCMessage) => void,
+): SessionTransport {
+  const calls = new Set<RequestId>()
+  const questions = new Set<string>()
+  const prefix = `${replica}.`
+
+  const outer: SessionTransport = {
+    calls,
+    questions,
+    get sessionId() {
+      return inner.sessionId
+    },
+    start: () => inner.start(),
+    close: () => inner.close(),
+    setSupportedProtocolVersions: versions => inner.setSupportedProtocolVersions(versions),
+    async send(message, { relatedRequestId } = {}) {
+      const options = relatedRequestId === undefined ? {} : { relatedRequestId }
+      if (isJSONRPCRequest(message)) {
+        const id = `${prefix}${message.id}`
+        questions.add(id)
+        return inner.send({ ...message, id }, options)
+      }
+      if (isJSONRPCNotification(message) && message.method === cancelled) {
+        const id = `${prefix}${requestIdOf(message)}`
+        questions.delete(id)
+        return inner.send({ ...message, params: { ...message.params, requestId: id } }, options)
+      }
+      if ('id' in message && message.id !== undefined) calls.delete(message.id)
+      return inner.send(message, options)
+    },
+    deliver: message => receive(message),
+  }
+
+  function receive(
+    message: JSONRPCMessage,
+    extra?: Parameters<NonNullable<Transport['onmessage']>>[1],
+  ): void {
+    if (isJSONRPCResultResponse(message) || isJSONRPCErrorResponse(message)) {
+      const id = String(message.id)
+      if (!id.startsWith(prefix)) onForeign(message)
+      // An answer that comes twice, or to a question that was taken back, is nobody's.
+      else if (questions.delete(id)) {
+        outer.onmessage?.({ ...message, id: Number(id.slice(prefix.length)) }, extra)
+      }
+    } else if (isJSONRPCNotification(message) && message.method === cancelled) {
+      const id = requestIdOf(message)
+      if (id === undefined || !calls.delete(id)) onForeign(message)
+      else {
+        outer.onmessage?.(message, extra)
+        endStream(id)
+      }
+    } else {
+      if (isJSONRPCRequest(message)) calls.add(message.id)
+      outer.onmessage?.(message, extra)
+    }
+  }
+
+  /**
+   * A cancelled call gets no result; without an answer of some kind its stream would stay open for as long as the
+   * session does, and clients that resume streams would ask for it again and again.
+   */
+  function endStream(id: RequestId): void {
+    const error = { code: -32800, message: 'The request was cancelled.' }
+    inner.send({ jsonrpc: '2.0', id, error }).catch(failure => outer.onerror?.(failure))
+  }
+
+  inner.onmessage = receive
+  inner.onclose = () => outer.onclose?.()
+  inner.onerror = error => outer.onerror?.(error)
+  return outer
+}
+
+/** The request that a cancellation is about. */
+export function requestIdOf({ params }: JSONRPCNotification): RequestId | undefined {
+  const id = params?.requestId
+  return typeof id === 'string' || typeof id === 'number' ? id : undefined
+}
