@@ -341,6 +341,5 @@ export const untested: Readonly<Record<number, string>> = {
   134: 'not applicable: token exchange is not offered',
   135: 'not applicable: token exchange is not offered',
   142: 'not built yet: later (upstream revocation)',
-  161: 'not built yet: later (asking the user in the middle of a call)',
   183: 'not applicable: no token of a provider is accepted',
 }

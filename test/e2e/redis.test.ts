@@ -24,6 +24,19 @@ afterAll(async () => {
   await redis.close()
 })
 
+const confirmation = (server: Sallyport, sessionId: string, token: string, body: object) =>
+  fetch(server.mcpUrl, {
+    method: 'POST',
+    headers: {
+      accept: 'application/json, text/event-stream',
+      'content-type': 'application/json',
+      authorization: `Bearer ${token}`,
+      ...(sessionId !== '' && { 'mcp-session-id': sessionId }),
+      'mcp-protocol-version': '2025-11-25',
+    },
+    body: JSON.stringify({ jsonrpc: '2.0', ...body }),
+  })
+
 const whoami = (server: Sallyport, token: string | undefined) =>
   callTool(server.mcpUrl, 'whoami', {}, { token })
 
@@ -61,4 +74,40 @@ it('R92, R165: while Redis hangs clients are told when to come back, and afterwa
     .toBe(200)
   const { access_token: renewed } = (await refreshed.json()) as { access_token: string }
   expect((await whoami(other, renewed)).status).toBe(200)
+})
+
+it('a session opened at one process goes on at the other, and the answer finds the process that asked', async () => {
+  const client = await createRawClient(one.mcpUrl)
+  const { access_token: token } = await client.signIn()
+  const hello = await confirmation(one, '', token, {
+    id: 0,
+    method: 'initialize',
+    params: {
+      protocolVersion: '2025-11-25',
+      capabilities: { elicitation: {} },
+      clientInfo: { name: 'raw', version: '1' },
+    },
+  })
+  const sessionId = hello.headers.get('mcp-session-id') ?? ''
+  await hello.text()
+  const call = await confirmation(other, sessionId, token, {
+    id: 1,
+    method: 'tools/call',
+    params: { name: 'confirm', arguments: { what: 'Go' } },
+  })
+  let text = ''
+  for await (const chunk of call.body?.pipeThrough(new TextDecoderStream()) ?? []) {
+    text += chunk
+    const [, id] =
+      /"elicitation\/create".*"id":"([^"]+)"|"id":"([^"]+)".*"elicitation\/create"/
+        .exec(text)
+        ?.filter(Boolean) ?? []
+    if (id !== undefined && !text.includes('"result"')) {
+      await confirmation(one, sessionId, token, {
+        id,
+        result: { action: 'accept', content: { sure: true } },
+      })
+    }
+  }
+  expect(text).toContain('Go: true')
 })

@@ -73,6 +73,16 @@ server.tool('my-profile', {
   run: async (_, { fetch }) => (await fetch(profileUrl(settings.apiOrigin))).text(),
 })
 
+server.tool('confirm', {
+  description: 'Asks the user to confirm.',
+  input: z.object({ what: z.string() }),
+  auth: {},
+  run: async ({ what }, { elicit }) => {
+    const { content } = await elicit({ message: what, schema: z.object({ sure: z.boolean() }) })
+    return `${what}: ${content?.sure}`
+  },
+})
+
 process.on('message', (message: SallyportMessage) => {
   if ('advanceSeconds' in message) aheadSeconds += message.advanceSeconds
   process.send?.('done')
