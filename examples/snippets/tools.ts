@@ -18,7 +18,12 @@ const server = createServer({
   version: '1.0.0',
   signIn: developmentSignIn(),
   providers: [google()],
-  scopes: { 'notes:write': 'Add notes to your notebook' },
+  scopes: {
+    'notes:write': 'Add notes to your notebook',
+    'notes:read': 'Read your notebook',
+    'jobs:run': 'Run jobs',
+  },
+  scopeHierarchy: { 'notes:write': ['notes:read'] },
 })
 // #endregion server
 

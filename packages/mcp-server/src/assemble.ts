@@ -1,4 +1,5 @@
 import { performance } from 'node:perf_hooks'
+import type { ServerEventBus } from '@modelcontextprotocol/server'
 import {
   type Admin,
   type Clock,
@@ -10,6 +11,9 @@ import {
   type Store,
 } from '@sallyport/oauth'
 import { type BearerGate, createBearerGate, openGate } from './bearer-gate.ts'
+import { guardChanges } from './calls/changes.ts'
+import { createLists, type ListSettings } from './calls/lists.ts'
+import type { CallServices } from './calls/perform.ts'
 import { createClientAddress } from './client-address.ts'
 import type { Config } from './config.ts'
 import type { Served } from './create-mcp-app.ts'
@@ -22,15 +26,22 @@ import type { InFlight } from './in-flight.ts'
 import { loadSecrets } from './load-secrets.ts'
 import type { Log } from './log.ts'
 import { createMcpEndpoint } from './mount-mcp.ts'
+import { isOpen } from './offers.ts'
 import { openStore } from './open-store.ts'
 import { metadataPath } from './protected-resource-metadata.ts'
 import type { Provider, SignIn } from './provider.ts'
+import type { Registry } from './registry.ts'
+import { createHasScopes } from './scope-hierarchy.ts'
 import { baseScope } from './scopes.ts'
 import { createSessions, type SessionOptions } from './sessions/sessions.ts'
-import { checkDevelopmentSignIn, createSignIn, type SignInOptions, type SignInParts } from './sign-in.ts'
-import type { ToolServices } from './tools/call-tool.ts'
-import { isOpen, type ToolRegistry } from './tools/registry.ts'
-import { createSdkServer, type ServerIdentity } from './tools/sdk-server.ts'
+import {
+  checkDevelopmentSignIn,
+  createSignIn,
+  definedOf,
+  type SignInOptions,
+  type SignInParts,
+} from './sign-in.ts'
+import { createSdkServer, type SdkServerParts, type ServerIdentity } from './tools/sdk-server.ts'
 
 /** A server whose parts are made and joined. */
 export interface Assembled {
@@ -50,7 +61,12 @@ export interface Ingredients {
   identity: ServerIdentity
   config: Config
   environment: Environment
-  tools: ToolRegistry
+  registry: Registry
+  lists: ListSettings
+  /** What `server.notify` tells. */
+  changes: ServerEventBus
+  leanCalls: boolean
+  exposeErrors: boolean
   signIn: SignIn | undefined
   providers: readonly Provider[]
   settings: SignInOptions
@@ -58,7 +74,7 @@ export interface Ingredients {
   store: Store | undefined
   allowedHosts: readonly string[]
   allowedOrigins: readonly string[]
-  /** Default: as soon as one tool is protected and none is open to everybody. */
+  /** Default: as soon as something is protected and nothing is open to everybody. */
   challengeOnConnect: boolean | undefined
   maxBodyBytes: number
   sessions: SessionOptions
@@ -83,7 +99,8 @@ export async function assemble(
   publicUrl: string,
   port: number,
 ): Promise<Assembled> {
-  const { identity, config, tools, signIn, log, emit, inFlight } = ingredients
+  const { identity, config, registry, signIn, log, emit, inFlight } = ingredients
+  const hasScopes = createHasScopes(definedOf(ingredients.settings.scopeHierarchy))
   const resource = `${publicUrl}/mcp`
   checkDevelopmentSignIn(signIn, config, publicUrl)
 
@@ -113,7 +130,8 @@ export async function assemble(
         store,
         signIn,
         providers: ingredients.providers,
-        tools: tools.list(),
+        offers: registry.offers(),
+        hasScopes,
         settings: ingredients.settings,
         emit,
         clock: ingredients.clock,
@@ -130,16 +148,19 @@ export async function assemble(
         verifier: parts.server,
         resource,
         metadataUrl: publicUrl + metadataPath,
+        hasScopes,
         emit,
         clock: ingredients.clock,
       })
     : openGate
-  const services: ToolServices = {
+  const services: CallServices = {
     providers: parts?.providers ?? new Map(),
     connectLink: async link => {
       if (!parts) throw new Error('a server without sign-in has nobody to connect')
       return parts.server.createConnectLink(link)
     },
+    hasScopes,
+    exposeErrors: ingredients.exposeErrors,
     emit,
     log,
     now: () => performance.now(),
@@ -154,9 +175,28 @@ export async function assemble(
   const stopping = stop.signal
   const timing = { ...defaultTiming, ...ingredients.timing }
   const onError = (error: Error) => log.debug({ err: error }, 'mcp')
+  const sdkParts: SdkServerParts = {
+    identity,
+    registry,
+    services,
+    lists: createLists(registry, services, ingredients.lists),
+  }
+  const changes = guardChanges(ingredients.changes, {
+    registry,
+    hasScopes,
+    clock,
+    onError: error => log.error({ err: error }, 'a change could not be told'),
+  })
   const sessions = createSessions({
     ...ingredients.sessions,
-    createServer: exchangeOf => createSdkServer(identity, tools.list(), undefined, services, exchangeOf),
+    createServer: (exchangeOf, listener) =>
+      createSdkServer(sdkParts, {
+        caller: undefined,
+        era: 'legacy',
+        hearsChanges: true,
+        changes: changes.heardBy(listener),
+        exchangeOf,
+      }),
     store: kept,
     tenant: kept.tenant,
     sealer: createSealer(ring, random, 'mcp-session'),
@@ -184,16 +224,17 @@ export async function assemble(
     clock,
     emit,
   })
-  const list = tools.list()
-  const protectsEverything = list.length > 0 && !list.some(isOpen)
+  const offers = registry.offers()
+  const protectsEverything = offers.length > 0 && !offers.some(isOpen)
   const mcp = createMcpEndpoint({
-    identity,
-    tools,
-    services,
+    parts: sdkParts,
+    changes,
     gate,
     sessions,
     openRound,
     stopAsking: () => stop.abort(),
+    clock,
+    leanCalls: ingredients.leanCalls,
     challengeOnConnect: parts !== undefined && (ingredients.challengeOnConnect ?? protectsEverything),
     maxBodyBytes: ingredients.maxBodyBytes,
     onError,

@@ -329,6 +329,7 @@ describe('bearer gate', () => {
       principal: 'user',
       userId: 'ada',
       clientId: 'client',
+      issuer: 'https://mcp.example.com',
       scopes: ['mcp'],
       grantId: 'grant',
       authTime: 1_000,

@@ -9,6 +9,7 @@ import {
 import { bearerChallenge, type Challenge } from './bearer-challenge.ts'
 import { jsonResponse, unavailableResponse } from './json-response.ts'
 import type { Operation } from './operation.ts'
+import { hasScopes as eachForItself, type HasScopes } from './scope-hierarchy.ts'
 import { type Caller, type ClientCaller, callerOf } from './tools/call-context.ts'
 
 /** Who calls, or the answer that sends the client to sign in. */
@@ -38,10 +39,12 @@ export function createBearerGate(options: {
   /** The one audience that is accepted (R153). */
   resource: string
   metadataUrl: string
+  /** Default: no scope includes another. */
+  hasScopes?: HasScopes
   emit: EventSink
   clock: Clock
 }): BearerGate {
-  const { verifier, resource, metadataUrl, emit, clock } = options
+  const { verifier, resource, metadataUrl, hasScopes = eachForItself, emit, clock } = options
   const dpopAlgorithms = verifier.dpop?.algorithms
   const refuseAs = (
     scheme: 'Bearer' | 'DPoP',
@@ -98,7 +101,7 @@ export function createBearerGate(options: {
       const description = 'This needs a sign-in that is not so long ago: sign in again.'
       return refuse(401, operation, description, 'insufficient_user_authentication')
     }
-    if (!operation.scopes.every(scope => caller.scopes.includes(scope))) {
+    if (!hasScopes(caller.scopes, operation.scopes)) {
       emit({ type: 'scope_challenged', operation: operation.name, scopes: operation.scopes })
       return refuse(403, operation, 'This needs more than was granted.', 'insufficient_scope')
     }

@@ -196,7 +196,7 @@ describe('the endpoint without a listening port', () => {
   })
 
   it('R200: a line break in a result cannot forge an event of the stream', async () => {
-    const server = createServer({ ...quiet, port: 3000 })
+    const server = createServer({ ...quiet, port: 3000, leanCalls: false })
     server.tool('echo', { description: 'd', run: () => 'a\n\ndata: {"forged":true}\r\nid: 1' })
     const call = { ...list, method: 'tools/call', params: { name: 'echo' } }
     const text = await (await server.fetch(post(call))).text()
@@ -310,7 +310,7 @@ describe('starting', () => {
   it.each<[string, object]>([
     ['no/such tool', { description: 'd', run: () => '' }],
     ['nameless', { description: ' ', run: () => '' }],
-    ['schemaless', { description: 'd', input: { type: 'object' }, run: () => '' }],
+    ['schemaless', { description: 'd', input: { a: z.string() }, run: () => '' }],
     ['runless', { description: 'd' }],
   ])('a tool that cannot work is an error: %s', (name, definition) => {
     expect(() => calculator().tool(name, definition as never)).toThrow(

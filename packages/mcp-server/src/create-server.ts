@@ -1,3 +1,4 @@
+import { InMemoryServerEventBus, type ServerNotifier } from '@modelcontextprotocol/server'
 import {
   type Admin,
   ConfigurationError,
@@ -10,21 +11,25 @@ import {
 } from '@sallyport/oauth'
 import { type Assembled, assemble } from './assemble.ts'
 import { banner } from './banner.ts'
+import type { ListSettings } from './calls/lists.ts'
 import { type Config, loadConfig } from './config.ts'
 import { createMcpApp, type RequestEnvironment } from './create-mcp-app.ts'
+import { offersOf } from './decorators.ts'
 import { unknownVariables } from './environment.ts'
 import { createInFlight } from './in-flight.ts'
 import { createLazyAdmin } from './lazy-admin.ts'
 import { type Listener, listen } from './listen.ts'
 import { createEventSink, createLogger, type Log } from './log.ts'
+import type { Offer } from './offers.ts'
 import { guardProcess } from './process-guard.ts'
+import { type AnyPromptDefinition, definePrompt } from './prompts/define-prompt.ts'
 import type { Provider, SignIn } from './provider.ts'
+import { createRegistry } from './registry.ts'
+import { type AnyResourceDefinition, defineResource } from './resources/define-resource.ts'
 import type { Server, ServerOptions, StartOptions } from './server.ts'
-import { checkTools, isDevelopmentSignIn } from './sign-in.ts'
+import { checkOffers, isDevelopmentSignIn } from './sign-in.ts'
 import { defineTool } from './tools/define-tool.ts'
-import { createToolRegistry } from './tools/registry.ts'
-import { type StdioHandle, serveTools } from './tools/stdio-server.ts'
-import { toolsOf } from './tools/tool-decorator.ts'
+import { type StdioHandle, serveOffers } from './tools/stdio-server.ts'
 
 const graceMs = 10_000
 
@@ -32,9 +37,21 @@ const graceMs = 10_000
 export function createServer<
   const S extends SignIn | undefined = undefined,
   const P extends readonly Provider[] = readonly [],
->(options: ServerOptions<S, P>): Server<S, P> {
+  const Scope extends string = string,
+>(options: ServerOptions<S, P, Scope>): Server<S, P, Scope> {
   const environment = options.environment ?? process.env
-  const tools = createToolRegistry()
+  const registry = createRegistry()
+  const lists = listSettings(options)
+  const changes = new InMemoryServerEventBus(error =>
+    log?.error({ err: error }, 'a change could not be told'),
+  )
+  const notify: ServerNotifier = {
+    toolsChanged: () => changes.publish({ kind: 'tools_list_changed' }),
+    promptsChanged: () => changes.publish({ kind: 'prompts_list_changed' }),
+    resourcesChanged: () => changes.publish({ kind: 'resources_list_changed' }),
+    resourceUpdated: uri => changes.publish({ kind: 'resource_updated', uri }),
+  }
+  const changed = (kind: Offer['kind']) => changes.publish({ kind: `${kind}s_list_changed` })
   const inFlight = createInFlight()
   let config: Config | undefined
   let log: Log | undefined
@@ -76,13 +93,17 @@ export function createServer<
 
   const assembleAt = async (port: number): Promise<Assembled> => {
     const providers = options.providers ?? []
-    checkTools(tools.list(), options.signIn, providers)
+    checkOffers(registry.offers(), options.signIn, providers)
     assembled = await assemble(
       {
         identity: { name: options.name, version: options.version, instructions: options.instructions },
         config: configured(),
         environment,
-        tools,
+        registry,
+        lists,
+        changes,
+        leanCalls: options.leanCalls ?? true,
+        exposeErrors: options.exposeErrors ?? false,
         signIn: options.signIn,
         providers,
         settings: options,
@@ -102,7 +123,7 @@ export function createServer<
       publicUrlAt(port),
       port,
     )
-    tools.freeze()
+    registry.freeze()
     return assembled
   }
   const build = (port: number): Promise<Assembled> => {
@@ -145,7 +166,7 @@ export function createServer<
   const startHttp = async ({ silent = false, handleSignals = true }: StartOptions) => {
     const { port, host, directory, sessionProvider } = configured()
     const log = logger()
-    checkTools(tools.list(), options.signIn, options.providers ?? [])
+    checkOffers(registry.offers(), options.signIn, options.providers ?? [])
     // Bound first: with port 0 the issuer is known only then, and a second start must not touch the store.
     // Requests that arrive before the parts are joined wait for them.
     let open = () => {}
@@ -187,17 +208,30 @@ export function createServer<
   }
   const startStdio = () => {
     const { name, version, instructions } = options
-    stdio = serveTools({ name, version, instructions }, tools.list(), emitter(), logger(), inFlight)
-    tools.freeze()
+    stdio = serveOffers({
+      identity: { name, version, instructions },
+      registry,
+      settings: lists,
+      changes,
+      exposeErrors: options.exposeErrors ?? false,
+      emit: emitter(),
+      log: logger(),
+      inFlight,
+    })
+    registry.freeze()
   }
 
-  const server: Server<S, P> = {
-    tool(name, definition) {
-      tools.add(defineTool(name, definition as Parameters<typeof defineTool>[1]))
-    },
+  const server: Server<S, P, Scope> = {
+    tool: (name, definition) =>
+      registry.add(defineTool(name, definition as Parameters<typeof defineTool>[1]), changed),
+    resource: (uri, definition) =>
+      registry.add(defineResource(uri, definition as AnyResourceDefinition), changed),
+    prompt: (name, definition) =>
+      registry.add(definePrompt(name, definition as AnyPromptDefinition), changed),
     register(...instances) {
-      for (const tool of instances.flatMap(toolsOf)) tools.add(tool)
+      for (const offer of instances.flatMap(offersOf)) registry.add(offer, changed)
     },
+    notify,
     app,
     admin: createLazyAdmin(findAdmin),
     get url() {
@@ -244,6 +278,20 @@ export function createServer<
     },
   }
   return server
+}
+
+/** @throws {ConfigurationError} when lists cannot be served so */
+function listSettings({ pageSize, cache }: Pick<ServerOptions, 'pageSize' | 'cache'>): ListSettings {
+  if (pageSize !== undefined && !(Number.isSafeInteger(pageSize) && pageSize > 0)) {
+    throw new ConfigurationError('pageSize must be a whole number of items, 1 or more.')
+  }
+  const { ttlMs = 0, cacheScope = 'private' } = cache ?? {}
+  if (!Number.isSafeInteger(ttlMs) || ttlMs < 0 || !['public', 'private'].includes(cacheScope)) {
+    throw new ConfigurationError(
+      'cache must have ttlMs, a whole number of milliseconds, and cacheScope, "public" or "private".',
+    )
+  }
+  return { pageSize, cache }
 }
 
 /** Waits for work under way, but not for ever. */

@@ -175,4 +175,76 @@ describe('what the compiler knows', () => {
     }
     expectTypeOf(define).toBeFunction()
   })
+
+  it('a scope that is not declared does not compile', () => {
+    const add = () => {
+      const scoped = createServer({ ...identity, signIn: google, scopes: { 'notes:read': 'Read' } })
+      scoped.tool('t', { description, auth: { scopes: ['notes:read'] }, run: () => '' })
+      // @ts-expect-error: no such scope
+      scoped.tool('u', { description, auth: { scopes: ['notes:raed'] }, run: () => '' })
+      // @ts-expect-error: no such scope
+      scoped.resource('x://y', { auth: { scopes: ['notes'] }, run: () => '' })
+      // @ts-expect-error: no such scope
+      scoped.prompt('p', { description, auth: { scopes: ['notes'] }, run: () => '' })
+      createServer({
+        ...identity,
+        signIn: google,
+        scopes: { a: 'A', b: 'B' },
+        // @ts-expect-error: no such scope
+        scopeHierarchy: { a: ['c'] },
+      })
+    }
+    expectTypeOf(add).toBeFunction()
+  })
+
+  it('a resource knows the variables of its template, and its caller', () => {
+    server.resource('notes://{user}/{id}{?part}', {
+      auth: { google: ['drive'] },
+      run: (variables, { caller, token }) => {
+        expectTypeOf(variables.user).toEqualTypeOf<string>()
+        expectTypeOf(variables.part).toEqualTypeOf<string>()
+        expectTypeOf(caller).toEqualTypeOf<Caller>()
+        expectTypeOf(token).parameters.toEqualTypeOf<[provider?: 'google']>()
+      },
+    })
+    const add = () => {
+      server.resource('x://{id}', {
+        // @ts-expect-error: no such variable
+        run: ({ name }) => name,
+      })
+      // @ts-expect-error: the server does not have this provider
+      server.resource('x://z', { auth: { github: [] }, run: () => '' })
+    }
+    expectTypeOf(add).toBeFunction()
+  })
+
+  it('a prompt knows its arguments, and must return messages', () => {
+    server.prompt('ask', {
+      description,
+      input: z.object({ id: z.string() }),
+      auth: {},
+      run: (input, { caller, progress }) => {
+        expectTypeOf(input).toEqualTypeOf<{ id: string }>()
+        expectTypeOf(caller).toEqualTypeOf<Caller>()
+        expectTypeOf(progress).returns.resolves.toEqualTypeOf<void>()
+        return [{ role: 'assistant', content: 'hi' }]
+      },
+    })
+    const add = () => {
+      // @ts-expect-error: no message
+      server.prompt('bad', { description, run: () => ({ answer: 1 }) })
+      const other = createServer({ ...identity, signIn: page })
+      // @ts-expect-error: the provider belongs to another server
+      other.prompt('l', { description, auth: { google: [] }, run: () => '' })
+    }
+    expectTypeOf(add).toBeFunction()
+  })
+
+  it('a plain JSON Schema gives values whose types are to be looked at', () => {
+    server.tool('json', {
+      description,
+      input: { type: 'object', properties: { n: { type: 'integer' } } },
+      run: input => expectTypeOf(input).toEqualTypeOf<Readonly<Record<string, unknown>>>(),
+    })
+  })
 })

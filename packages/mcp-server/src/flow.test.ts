@@ -28,7 +28,7 @@ function setUp() {
     version: '1.0.0',
     signIn: developmentSignIn(),
     providers: [google.provider],
-    scopes: { 'notes:write': 'Add notes to your notebook' },
+    scopes: { 'notes:write': 'Add notes to your notebook', profile: 'Read your profile' },
     store,
     secrets: 'a-secret-for-tests-that-is-long-enough-0123456789',
     environment: {},

@@ -9,14 +9,19 @@ it('the public surface is what is promised: a new name is a decision', () => {
     'ConnectionRequiredError',
     'ProviderUnavailableError',
     'ToolError',
+    'content',
     'createFileStore',
     'createJsonLinesSink',
     'createMemoryStore',
     'createPkcs8Signer',
     'createServer',
+    'currentCall',
     'developmentSignIn',
+    'prompt',
     'requiresAuth',
+    'resource',
     'tool',
+    'withJsonSchema',
   ])
   expect(Object.keys(stdio)).toEqual(['serveStdio'])
 })

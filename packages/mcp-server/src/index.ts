@@ -25,9 +25,13 @@ export {
   type Store,
   type TokenLifetimes,
 } from '@sallyport/oauth'
+export { currentCall } from './calls/current-call.ts'
+export type { Completer } from './completers.ts'
 export type { LogLevel, Settings } from './config.ts'
+export { content } from './content/content.ts'
 export type { RequestEnvironment } from './create-mcp-app.ts'
 export { createServer } from './create-server.ts'
+export { prompt, resource, tool } from './decorators.ts'
 export type {
   Asking,
   ClientCan,
@@ -45,6 +49,8 @@ export { ClientCapabilityError } from './elicit/client-capability-error.ts'
 export type { ExchangeTiming } from './elicit/exchange.ts'
 export type { Environment } from './environment.ts'
 export type { Log } from './log.ts'
+export type { OfferHandle } from './offers.ts'
+export type { PromptDescription, PromptResult, PromptTurn } from './prompts/prompt-description.ts'
 export type {
   ConnectedProvider,
   ExternalToken,
@@ -56,11 +62,33 @@ export type {
 } from './provider.ts'
 export { ConnectionRequiredError, ProviderUnavailableError } from './provider.ts'
 export { requiresAuth } from './requires-auth.ts'
-export type { Server, ServerOptions, StartOptions, ToolDefinition } from './server.ts'
+export type {
+  ListedResource,
+  ResourceDescription,
+  TemplateDescription,
+} from './resources/resource-description.ts'
+export type { VariablesOf } from './resources/resource-template.ts'
+export { type InputOf, type JsonSchema, type Schema, withJsonSchema } from './schemas/schema.ts'
+export type {
+  PromptDefinition,
+  ResourceDefinition,
+  Server,
+  ServerOptions,
+  StartOptions,
+  ToolDefinition,
+} from './server.ts'
 export type { SessionOptions } from './sessions/sessions.ts'
 export type { SignInOptions } from './sign-in.ts'
-export type { AnyAuth, Auth } from './tools/access-rule.ts'
-export type { CallContext, Caller, ClientCaller, ContextOf, ToolLog } from './tools/call-context.ts'
-export { tool } from './tools/tool-decorator.ts'
-export type { InputOf, ResultOf, ToolDescription, ToolSchema } from './tools/tool-description.ts'
+export type { Allow, AnyAuth, Auth } from './tools/access-rule.ts'
+export type {
+  AnyCallContext,
+  CallContext,
+  Caller,
+  CallLog,
+  CallRequest,
+  ClientCaller,
+  ContextOf,
+  ToolLog,
+} from './tools/call-context.ts'
+export type { ResultOf, ToolDescription } from './tools/tool-description.ts'
 export { ToolError } from './tools/tool-error.ts'

@@ -1,13 +1,15 @@
+/** Headers of a JSON answer that no cache keeps and no browser takes for a page (R198). */
+export const jsonHeaders = {
+  'Content-Type': 'application/json',
+  'Cache-Control': 'no-store',
+  'X-Content-Type-Options': 'nosniff',
+} as const
+
 /** A JSON answer that no cache keeps and no browser takes for a page (R198). */
 export const jsonResponse = (body: unknown, status = 200, headers: Record<string, string> = {}): Response =>
   new Response(JSON.stringify(body), {
     status,
-    headers: {
-      'Content-Type': 'application/json',
-      'Cache-Control': 'no-store',
-      'X-Content-Type-Options': 'nosniff',
-      ...headers,
-    },
+    headers: { ...jsonHeaders, ...headers },
   })
 
 /** Trouble of our own: clients keep their tokens and come back, which they would not after `server_error`. */

@@ -109,6 +109,8 @@ const levels: Partial<Record<SallyportEvent['type'], 'debug' | 'warn' | 'error'>
   session_ended: 'debug',
   session_refused: 'warn',
   request_state_refused: 'warn',
+  resource_read: 'debug',
+  prompt_used: 'debug',
   code_replayed: 'warn',
   refresh_token_reused: 'warn',
   dpop_proof_replayed: 'warn',

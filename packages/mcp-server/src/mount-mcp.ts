@@ -4,19 +4,20 @@ import {
   type McpServerFactory,
   WebStandardStreamableHTTPServerTransport,
 } from '@modelcontextprotocol/server'
+import type { Clock } from '@sallyport/oauth'
 import type { BearerGate } from './bearer-gate.ts'
 import { encodedResponse, tooLargeResponse } from './body-limit.ts'
+import type { GuardedChanges } from './calls/changes.ts'
 import type { ClientExchange } from './elicit/exchange.ts'
 import type { OpenRound } from './elicit/open-round.ts'
 import { createUrlRequiredExchange } from './elicit/url-required.ts'
 import { jsonResponse } from './json-response.ts'
+import { answerLean, readLeanCall } from './lean-call.ts'
 import { judgeOperation } from './operation.ts'
 import { isPlainEncoding, parseJson, readBody } from './read-body.ts'
 import type { Sessions } from './sessions/sessions.ts'
 import type { Caller, ClientCaller } from './tools/call-context.ts'
-import type { ToolServices } from './tools/call-tool.ts'
-import type { ToolRegistry } from './tools/registry.ts'
-import { createSdkServer, type ServerIdentity } from './tools/sdk-server.ts'
+import { createSdkServer, type SdkServerParts, type SdkServerUse } from './tools/sdk-server.ts'
 
 /** The MCP endpoint. */
 export interface McpEndpoint {
@@ -32,29 +33,56 @@ export interface McpEndpoint {
  * body, let through the gate, and only then reaches the SDK, with a server object of its own or of its session (R160).
  */
 export function createMcpEndpoint(options: {
-  identity: ServerIdentity
-  tools: ToolRegistry
-  services: ToolServices
+  parts: SdkServerParts
+  changes: GuardedChanges
   gate: BearerGate
   sessions: Sessions
   openRound: OpenRound
   stopAsking: () => void
+  clock: Clock
+  /** Answers calls that need no stream without the SDK's engine. */
+  leanCalls: boolean
   challengeOnConnect: boolean
   maxBodyBytes: number
   onError: (error: Error) => void
 }): McpEndpoint {
-  const { identity, tools, services, gate, sessions, openRound, onError } = options
-  /** How calls of 2026-07-28 ask their client, until their server object is made. */
-  const rounds = new WeakMap<Request, ClientExchange>()
-  const factory: McpServerFactory = ({ authInfo, requestInfo }) =>
-    createSdkServer(
-      identity,
-      tools.list(),
-      authInfo?.extra?.caller as Caller | ClientCaller | undefined,
-      services,
-      () => requestInfo && rounds.get(requestInfo),
+  const { parts, changes, gate, sessions, openRound, clock, onError } = options
+  const factory: McpServerFactory = ({ authInfo, era }) => {
+    const { caller, callTool, exchange } = (authInfo?.extra ?? {}) as Partial<SdkAuthInfo['extra']>
+    return createSdkServer(parts, {
+      caller,
+      era,
+      hearsChanges: era === 'modern',
+      ...(callTool && { callTool }),
+      exchangeOf: () => exchange,
+    })
+  }
+  const handler = createMcpHandler(factory, { legacy: 'stateless', bus: changes, onerror: onError })
+
+  /** @param ongoing a call that has begun, whose outcome the SDK is to send */
+  async function serveBySdk(
+    request: Request,
+    body: unknown,
+    caller: Caller | ClientCaller | undefined,
+    ongoing: SdkServerUse['callTool'],
+  ): Promise<Response> {
+    const authInfo = sdkAuthInfo(caller, ongoing)
+    const inner = withoutCredentials(request, isListening(body) ? caller : undefined, clock)
+    const isPost = request.method === 'POST'
+    if (await isLegacyRequest(inner, body)) {
+      const answer = ongoing ? undefined : await sessions.handle(inner, body, caller, authInfo)
+      if (answer instanceof Response) return answer
+      if (answer) authInfo.extra.exchange = createUrlRequiredExchange(answer.capabilities)
+      if (isPost && !acceptsStream(request)) return answerInJson(factory, inner, body, authInfo)
+    } else if (isPost && !ongoing) {
+      const round = await openRound(body, caller, request.signal)
+      if (round === 'refused') return stateRefused(body)
+      authInfo.extra.exchange = round
+    }
+    return changes.onBehalfOf(caller, () =>
+      handler.fetch(inner, { authInfo, ...(isPost && { parsedBody: body }) }),
     )
-  const handler = createMcpHandler(factory, { legacy: 'stateless', onerror: onError })
+  }
 
   return {
     async handle(request) {
@@ -63,7 +91,7 @@ export function createMcpEndpoint(options: {
       const bytes = isPost ? await readBody(request, options.maxBodyBytes) : new Uint8Array()
       if (!bytes) return tooLargeResponse()
       const body = isPost ? parseJson(bytes) : undefined
-      const passed = await gate(request, judgeOperation(body, tools, options.challengeOnConnect))
+      const passed = await gate(request, judgeOperation(body, parts.registry, options.challengeOnConnect))
       if ('response' in passed) return passed.response
       if (isPost && body === undefined) {
         return jsonResponse(
@@ -75,22 +103,14 @@ export function createMcpEndpoint(options: {
           400,
         )
       }
-      const authInfo = sdkAuthInfo(passed.caller)
-      const inner = withoutCredentials(request)
-      if (await isLegacyRequest(inner, body)) {
-        const answer = await sessions.handle(inner, body, passed.caller, authInfo)
-        if (answer instanceof Response) return answer
-        if (answer) rounds.set(inner, createUrlRequiredExchange(answer.capabilities))
-        if (isPost && !acceptsStream(request)) return answerInJson(factory, inner, body, authInfo)
-      } else if (isPost) {
-        const round = await openRound(body, passed.caller, request.signal)
-        if (round === 'refused') return stateRefused(body)
-        if (round) rounds.set(inner, round)
-      }
-      return handler.fetch(inner, {
-        ...(authInfo && { authInfo }),
-        ...(isPost && { parsedBody: body }),
-      })
+      const { caller } = passed
+      const serve = (ongoing?: SdkServerUse['callTool']) => serveBySdk(request, body, caller, ongoing)
+      const lean = options.leanCalls && isPost ? readLeanCall(request, body, parts.registry) : undefined
+      if (!lean) return serve()
+      // Who calls in the 2025 way without a session has nothing to be asked over.
+      const round = lean.era === 'modern' ? await openRound(body, caller, request.signal) : undefined
+      if (round === 'refused') return stateRefused(body)
+      return answerLean(lean, request, caller, { ...parts, engine: serve, exchange: round })
     },
     stopAsking: options.stopAsking,
     async close() {
@@ -100,18 +120,36 @@ export function createMcpEndpoint(options: {
   }
 }
 
-/** The SDK asks for a token string; nothing behind the gate needs it, so nothing behind the gate gets it (R158). */
-const sdkAuthInfo = (caller: Caller | ClientCaller | undefined) =>
-  caller && {
-    token: '',
-    clientId: caller.clientId,
-    scopes: [...caller.scopes],
-    expiresAt: caller.expiresAt,
-    extra: { caller },
-  }
+type SdkAuthInfo = ReturnType<typeof sdkAuthInfo>
 
-/** The request as the SDK sees it: without body, which was read, and without what proves who sent it (R158). */
-function withoutCredentials(request: Request): Request {
+/**
+ * How a request reaches the server object that is made for it. The SDK asks for a token string; nothing behind the gate
+ * needs it, so nothing behind the gate gets it (R158).
+ */
+const sdkAuthInfo = (
+  caller: Caller | ClientCaller | undefined,
+  callTool: SdkServerUse['callTool'] | undefined,
+) => ({
+  token: '',
+  clientId: caller?.clientId ?? '',
+  scopes: [...(caller?.scopes ?? [])],
+  ...(caller && { expiresAt: caller.expiresAt }),
+  extra: { caller, callTool, exchange: undefined as ClientExchange | undefined },
+})
+
+const isListening = (body: unknown): boolean =>
+  (body as { method?: unknown } | null | undefined)?.method === 'subscriptions/listen'
+
+/**
+ * The request as the SDK sees it: without body, which was read, and without what proves who sent it (R158).
+ *
+ * @param listener whose token ends the request with its own end: what goes on for long must not outlive it (R157)
+ */
+function withoutCredentials(
+  request: Request,
+  listener: Caller | ClientCaller | undefined,
+  clock: Clock,
+): Request {
   const headers = new Headers(request.headers)
   for (const name of [
     'authorization',
@@ -123,7 +161,10 @@ function withoutCredentials(request: Request): Request {
   ]) {
     headers.delete(name)
   }
-  return new Request(request.url, { method: request.method, headers, signal: request.signal })
+  const leftMs = listener && Math.min(Math.max(0, listener.expiresAt - clock()) * 1000, 2 ** 31 - 1)
+  const signal =
+    leftMs === undefined ? request.signal : AbortSignal.any([request.signal, AbortSignal.timeout(leftMs)])
+  return new Request(request.url, { method: request.method, headers, signal })
 }
 
 const acceptsStream = (request: Request) =>
@@ -137,15 +178,15 @@ async function answerInJson(
   factory: McpServerFactory,
   request: Request,
   body: unknown,
-  authInfo: ReturnType<typeof sdkAuthInfo>,
+  authInfo: SdkAuthInfo,
 ): Promise<Response> {
   const accepting = new Request(request, { headers: new Headers(request.headers) })
   accepting.headers.set('accept', 'application/json, text/event-stream')
-  const server = await factory({ era: 'legacy', ...(authInfo && { authInfo }), requestInfo: request })
+  const server = await factory({ era: 'legacy', authInfo })
   const transport = new WebStandardStreamableHTTPServerTransport({ enableJsonResponse: true })
   await server.connect(transport)
   try {
-    return await transport.handleRequest(accepting, { parsedBody: body, ...(authInfo && { authInfo }) })
+    return await transport.handleRequest(accepting, { parsedBody: body, authInfo })
   } finally {
     await server.close()
   }

@@ -1,9 +1,10 @@
 import { describe, expect, it } from 'vitest'
 import { judgeOperation } from './operation.ts'
+import { createRegistry } from './registry.ts'
 import { defineTool } from './tools/define-tool.ts'
-import { createToolRegistry } from './tools/registry.ts'
 
-const tools = createToolRegistry()
+const registry = createRegistry()
+const tools = { add: (tool: Parameters<typeof registry.add>[0]) => registry.add(tool, () => {}) }
 const run = () => ''
 tools.add(defineTool('add', { description: 'd', run }))
 tools.add(defineTool('whoami', { description: 'd', run, auth: {} }))
@@ -36,7 +37,7 @@ describe('judgeOperation', () => {
       ['notes:write', 'notes:read'],
     ],
   ])('%s', (_, body, needsCaller, scopes, challengeScopes) => {
-    expect(judgeOperation(body, tools, false)).toMatchObject({ needsCaller, scopes, challengeScopes })
+    expect(judgeOperation(body, registry, false)).toMatchObject({ needsCaller, scopes, challengeScopes })
   })
 
   it.each<[string, unknown, boolean]>([
@@ -49,13 +50,13 @@ describe('judgeOperation', () => {
     ['a list', { jsonrpc: '2.0', id: 1, method: 'tools/list' }, true],
     ['no body', undefined, true],
   ])('R115: whether a client may by itself: %s', (_, body, allowsClients) => {
-    expect(judgeOperation(body, tools, true)).toMatchObject({ allowsClients })
+    expect(judgeOperation(body, registry, true)).toMatchObject({ allowsClients })
   })
 
   it('R152: of a batch the shortest age counts', () => {
-    expect(judgeOperation(call('pay'), tools, false).maxAgeSeconds).toBe(300)
-    expect(judgeOperation([call('pay'), call('pay-more')], tools, false).maxAgeSeconds).toBe(60)
-    expect(judgeOperation(call('whoami'), tools, false)).not.toHaveProperty('maxAgeSeconds')
+    expect(judgeOperation(call('pay'), registry, false).maxAgeSeconds).toBe(300)
+    expect(judgeOperation([call('pay'), call('pay-more')], registry, false).maxAgeSeconds).toBe(60)
+    expect(judgeOperation(call('whoami'), registry, false)).not.toHaveProperty('maxAgeSeconds')
   })
 
   it.each<[string, unknown]>([
@@ -70,10 +71,10 @@ describe('judgeOperation', () => {
     ['connecting', { jsonrpc: '2.0', id: 1, method: 'initialize' }],
     ['discovery', { jsonrpc: '2.0', id: 1, method: 'server/discover' }],
   ])('R152: with challenge on connect %s needs a caller', (_, body) => {
-    expect(judgeOperation(body, tools, true).needsCaller).toBe(true)
+    expect(judgeOperation(body, registry, true).needsCaller).toBe(true)
   })
 
   it.each(['__proto__', 'constructor', 'toString'])('R171: a tool called %s is no tool', name => {
-    expect(judgeOperation(call(name), tools, false)).toMatchObject({ name: 'connect', scopes: [] })
+    expect(judgeOperation(call(name), registry, false)).toMatchObject({ name: 'connect', scopes: [] })
   })
 })

@@ -1,10 +1,12 @@
+import type { Offer } from './offers.ts'
+import { isOpen } from './offers.ts'
+import type { Registry } from './registry.ts'
 import { baseScope } from './scopes.ts'
 import { shortestAge } from './tools/access-rule.ts'
-import type { ToolRegistry } from './tools/registry.ts'
 
 /** What a request asks for, as far as the gate must know. */
 export interface Operation {
-  /** For events: names of tools, or what kind of request it is. Never a value of the request. */
+  /** For events: names of offers, or what kind of request it is. Never a value of the request. */
   readonly name: string
   readonly needsCaller: boolean
   /** Whether a client may do this for itself, without a user. */
@@ -17,36 +19,99 @@ export interface Operation {
   readonly maxAgeSeconds?: number
 }
 
+/** The most resources one subscription may name; more are answered as if none of them were known. */
+export const maxSubscriptions = 1_000
+
 /**
  * Which operation a request is. The body decides, headers never do (R194); of a batch every message is judged
  * and the strictest counts (R152). `body` is undefined when there is none or it is not JSON.
  *
+ * What is hidden asks for nothing here: whoever may not use it gets the answer to a name that does not exist.
+ *
  * @param challengeOnConnect every operation needs a caller, so that clients sign in when they connect
  */
-export function judgeOperation(body: unknown, tools: ToolRegistry, challengeOnConnect: boolean): Operation {
-  const rules = (Array.isArray(body) ? body : [body]).flatMap(message => {
-    const name = calledTool(message)
-    const tool = name === undefined ? undefined : tools.get(name)
-    return tool ? [{ name: tool.name, rule: tool.rule }] : []
-  })
-  const scopes = [...new Set(rules.flatMap(({ rule }) => rule?.scopes ?? []))]
-  const maxAgeSeconds = shortestAge(rules.flatMap(({ rule }) => rule ?? []))
+export function judgeOperation(body: unknown, registry: Registry, challengeOnConnect: boolean): Operation {
+  if (!Array.isArray(body)) {
+    const offers = askedFor(body, registry)
+    if (offers.length === 0) return challengeOnConnect ? connectSignedIn : connect
+    if (offers.length === 1) return operationOf(offers[0]!, challengeOnConnect)
+    return strictest(offers, challengeOnConnect)
+  }
+  return strictest(
+    body.flatMap(message => askedFor(message, registry)),
+    challengeOnConnect,
+  )
+}
+
+const connect: Operation = {
+  name: 'connect',
+  needsCaller: false,
+  allowsClients: true,
+  scopes: [],
+  challengeScopes: [baseScope],
+}
+const connectSignedIn: Operation = { ...connect, needsCaller: true }
+
+/** Operations of one offer never change: each is made once, for calls are many. */
+const operations = new WeakMap<Offer, { open: Operation; signedIn: Operation }>()
+
+function operationOf(offer: Offer, challengeOnConnect: boolean): Operation {
+  let known = operations.get(offer)
+  if (!known) {
+    known = { open: strictest([offer], false), signedIn: strictest([offer], true) }
+    operations.set(offer, known)
+  }
+  return challengeOnConnect ? known.signedIn : known.open
+}
+
+function strictest(offers: readonly Offer[], challengeOnConnect: boolean): Operation {
+  const rules = offers.flatMap(({ rule }) => rule ?? [])
+  const scopes = [...new Set(rules.flatMap(rule => rule.scopes))]
+  const maxAgeSeconds = shortestAge(rules)
   return {
-    name: rules.map(({ name }) => name).join(' ') || 'connect',
-    needsCaller: challengeOnConnect || rules.some(({ rule }) => rule && !rule.anonymous),
+    name: [...new Set(offers.map(({ name }) => name))].join(' ') || 'connect',
+    needsCaller: challengeOnConnect || offers.some(offer => !isOpen(offer)),
     // What anybody may do, a client may do.
-    allowsClients: rules.every(({ rule }) => !rule || rule.anonymous || rule.clients),
+    allowsClients: rules.every(rule => rule.anonymous || rule.clients),
     scopes,
     challengeScopes: scopes.length > 0 ? scopes : [baseScope],
     ...(maxAgeSeconds !== undefined && { maxAgeSeconds }),
   }
 }
 
-function calledTool(message: unknown): string | undefined {
+/** The offers one message is about. */
+function askedFor(message: unknown, registry: Registry): readonly Offer[] {
   const { method, params } = asObject(message)
-  const { name } = asObject(params)
-  return method === 'tools/call' && typeof name === 'string' ? name : undefined
+  const { name, uri, ref, notifications } = asObject(params)
+  switch (method) {
+    case 'tools/call':
+      return challenging(typeof name === 'string' ? registry.tool(name) : undefined)
+    case 'prompts/get':
+      return challenging(typeof name === 'string' ? registry.prompt(name) : undefined)
+    case 'resources/read':
+    case 'resources/subscribe':
+      return resourceAt(uri, registry)
+    case 'completion/complete': {
+      const { type, name: prompt, uri: template } = asObject(ref)
+      if (type === 'ref/prompt') return challenging(registry.prompt(String(prompt)))
+      return challenging(registry.template(String(template)))
+    }
+    case 'subscriptions/listen': {
+      const { resourceSubscriptions: uris } = asObject(notifications)
+      return Array.isArray(uris)
+        ? [...new Set(uris.slice(0, maxSubscriptions).flatMap(each => resourceAt(each, registry)))]
+        : []
+    }
+    default:
+      return []
+  }
 }
+
+const resourceAt = (uri: unknown, registry: Registry): readonly Offer[] =>
+  challenging(typeof uri === 'string' ? registry.findResource(uri)?.resource : undefined)
+
+const challenging = (offer: Offer | undefined): readonly Offer[] =>
+  offer?.enabled && !offer.rule?.hidden ? [offer] : []
 
 const asObject = (value: unknown): Record<string, unknown> =>
   typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : {}

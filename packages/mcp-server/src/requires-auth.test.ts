@@ -1,10 +1,10 @@
 import { ConfigurationError } from '@sallyport/oauth'
 import { describe, expect, it } from 'vitest'
 import { z } from 'zod'
+import { offersOf, tool } from './decorators.ts'
 import { requiresAuth } from './requires-auth.ts'
 import type { AnyCallContext, CallContext, Caller } from './tools/call-context.ts'
 import { defineTool } from './tools/define-tool.ts'
-import { tool, toolsOf } from './tools/tool-decorator.ts'
 
 const note = z.object({ text: z.string() })
 const protection = { scopes: ['notes:write'], google: ['calendar'] } as const
@@ -39,7 +39,7 @@ describe('decorators', () => {
     ['@requiresAuth, then @tool', () => new AuthFirst()],
   ])('%s: one tool, protected, called on its own instance', (_, create) => {
     const instance = create()
-    const [only, ...others] = toolsOf(instance)
+    const [only, ...others] = offersOf(instance)
     expect(others).toEqual([])
     expect(only).toMatchObject({
       name: 'addNote',
@@ -68,7 +68,7 @@ describe('decorators', () => {
         return 'notes'
       }
     }
-    const [read] = toolsOf(new Notes())
+    const [read] = offersOf(new Notes())
     expect(read?.rule?.scopes).toEqual(['read'])
     expect(read?.run({}, context)).toBe('cached notes')
   })
@@ -79,7 +79,7 @@ describe('decorators', () => {
         return 'LOUD'
       }
     }
-    const [only] = toolsOf(new Louder())
+    const [only] = offersOf(new Louder())
     expect(only?.rule?.scopes).toEqual(['notes:write'])
     expect(only?.run({ text: 'x' }, context)).toBe('LOUD')
   })
@@ -91,7 +91,7 @@ describe('decorators', () => {
         return 'added'
       }
     }
-    expect(toolsOf(new Notes())[0]).toMatchObject({ name: 'add-note', rule: undefined })
+    expect(offersOf(new Notes())[0]).toMatchObject({ name: 'add-note', rule: undefined })
   })
 
   it('a class without tools, and a protected method that is no tool, are errors at start', () => {
@@ -101,10 +101,12 @@ describe('decorators', () => {
         return 'notes'
       }
     }
-    expect(() => toolsOf(new Forgotten())).toThrow(
-      new ConfigurationError('Forgotten.read has @requiresAuth but not @tool: add @tool, or remove it.'),
+    expect(() => offersOf(new Forgotten())).toThrow(
+      new ConfigurationError(
+        'Forgotten.read has @requiresAuth but not @tool, @resource or @prompt: add one, or remove it.',
+      ),
     )
-    expect(() => toolsOf(new Date())).toThrow(ConfigurationError)
+    expect(() => offersOf(new Date())).toThrow(ConfigurationError)
   })
 
   it('old decorators are told apart from standard ones, not silently without effect', () => {

@@ -1,10 +1,11 @@
 import type { ConnectionPlanner } from '@sallyport/oauth'
+import type { Offer } from './offers.ts'
+import { hasScopes as eachForItself, type HasScopes } from './scope-hierarchy.ts'
 import { mergeProviders } from './tools/access-rule.ts'
 import type { NamedProvider } from './tools/call-context.ts'
-import type { Tool } from './tools/define-tool.ts'
 
 /**
- * The scope every server with sign-in has: asked for when a client names none, and by tools without scopes of
+ * The scope every server with sign-in has: asked for when a client names none, and by offers without scopes of
  * their own. It is the minimum a client is told to ask for; more comes by step-up at the call.
  */
 export const baseScope = 'mcp'
@@ -13,15 +14,19 @@ const baseScopeWords = "Use this server's tools as you"
 
 /**
  * Every scope a client may ask for → what it allows, in words for the consent page: the base scope, those of the
- * tools, and those the developer describes.
+ * offers, those the developer describes, and those of the hierarchy.
  *
  * @param words what scopes allow; a scope without words is shown by its name
  */
 export function scopeWords(
-  tools: readonly Tool[],
+  offers: readonly Offer[],
   words: Readonly<Record<string, string>>,
+  hierarchy: Readonly<Record<string, readonly string[]>> = {},
 ): Record<string, string> {
-  const needed = tools.flatMap(tool => tool.rule?.scopes ?? [])
+  const needed = [
+    ...offers.flatMap(({ rule }) => rule?.scopes ?? []),
+    ...Object.entries(hierarchy).flatMap(([scope, included]) => [scope, ...included]),
+  ]
   return {
     [baseScope]: baseScopeWords,
     ...Object.fromEntries(needed.map(scope => [scope, scope])),
@@ -30,19 +35,20 @@ export function scopeWords(
 }
 
 /**
- * Which connections a sign-in must bring: what the tools that the granted scopes open need, each provider once.
+ * Which connections a sign-in must bring: what the offers that the granted scopes open need, each provider once.
  *
  * @param signInId provider users sign in with; it is asked first, being visited anyway
  */
 export function createConnectionPlanner(
-  tools: readonly Tool[],
+  offers: readonly Offer[],
   providers: ReadonlyMap<string, NamedProvider>,
   signInId?: string,
+  hasScopes: HasScopes = eachForItself,
 ): ConnectionPlanner {
   return {
     plan(scopes) {
-      const reachable = tools.flatMap(({ rule }) =>
-        rule?.scopes.every(scope => scopes.includes(scope)) ? [rule.providers] : [],
+      const reachable = offers.flatMap(({ rule }) =>
+        rule && hasScopes(scopes, rule.scopes) ? [rule.providers] : [],
       )
       const needs = [...mergeProviders(reachable)].flatMap(([id, providerScopes]) => {
         const provider = providers.get(id)

@@ -1,3 +1,4 @@
+import type { CacheHint, ServerNotifier } from '@modelcontextprotocol/server'
 import type { Admin, Clock, RandomBytes, RecordedEventSink, Store } from '@sallyport/oauth'
 import type { Hono } from 'hono'
 import type { Settings } from './config.ts'
@@ -5,19 +6,25 @@ import type { RequestEnvironment } from './create-mcp-app.ts'
 import type { ExchangeTiming } from './elicit/exchange.ts'
 import type { Environment } from './environment.ts'
 import type { Log } from './log.ts'
+import type { OfferHandle } from './offers.ts'
+import type { ArgumentCompleters, PromptDescription, PromptResult } from './prompts/prompt-description.ts'
 import type { Provider, SignIn } from './provider.ts'
+import type { ResourceDescription, TemplateDescription } from './resources/resource-description.ts'
+import type { VariablesOf } from './resources/resource-template.ts'
+import type { InputOf, Schema } from './schemas/schema.ts'
 import type { SessionOptions } from './sessions/sessions.ts'
 import type { SignInOptions } from './sign-in.ts'
 import type { Auth } from './tools/access-rule.ts'
 import type { ContextOf } from './tools/call-context.ts'
-import type { InputOf, ResultOf, ToolDescription, ToolSchema } from './tools/tool-description.ts'
+import type { ResultOf, ToolDescription } from './tools/tool-description.ts'
 
 /** Options of a server: who it is, how users sign in, and every setting a deployer has (code wins). */
 export interface ServerOptions<
   S extends SignIn | undefined = SignIn | undefined,
   P extends readonly Provider[] = readonly Provider[],
+  Scope extends string = string,
 > extends Settings,
-    SignInOptions {
+    SignInOptions<Scope> {
   /** Name of the server, for users and clients. */
   name: string
   version: string
@@ -35,6 +42,20 @@ export interface ServerOptions<
   allowedOrigins?: readonly string[]
   /** Ask for sign-in when a client connects. Default: as soon as one tool is protected and none is public. */
   challengeOnConnect?: boolean
+  /** How many items one answer to a list holds. Default: all; some clients read the first answer only. */
+  pageSize?: number
+  /**
+   * How long clients may keep lists, in milliseconds (`ttlMs`), and whether one copy may serve several (`cacheScope`).
+   * Where anything has `auth`, lists are private whatever this says. Default: not kept.
+   */
+  cache?: CacheHint
+  /** Shows callers the message of any error a handler throws. Default false: of `ToolError` only. */
+  exposeErrors?: boolean
+  /**
+   * Answers calls that need no stream without the SDK's engine. The answers are the same, at a fraction of the cost.
+   * Default true.
+   */
+  leanCalls?: boolean
   /** Largest request body of the MCP endpoint, in bytes. Default 1048576. */
   maxBodyBytes?: number
   /** Sessions of clients of the 2025 revisions, over which tools ask them. Default: for those that can be asked. */
@@ -57,7 +78,9 @@ type IdsOf<S, P> =
   | (P extends readonly (infer Each)[] ? (Each extends Provider<infer Id> ? Id : never) : never)
 
 /** A server without sign-in has no protected tools. */
-type AuthOn<S, P> = [S] extends [undefined] ? undefined : Auth<IdsOf<S, P>> | undefined
+type AuthOn<S, P, Scope extends string> = [S] extends [undefined]
+  ? undefined
+  : Auth<IdsOf<S, P>, Scope> | undefined
 
 /** What would otherwise be taken without a word: an inferred type lets unknown keys pass. */
 type NoUnknown<A, Known> = A extends object
@@ -66,8 +89,8 @@ type NoUnknown<A, Known> = A extends object
 
 /** A tool in full. */
 export interface ToolDefinition<
-  Input extends ToolSchema | undefined,
-  Output extends ToolSchema | undefined,
+  Input extends Schema | undefined,
+  Output extends Schema | undefined,
   A,
   Known = object,
 > extends ToolDescription<Input, Output> {
@@ -76,6 +99,26 @@ export interface ToolDefinition<
    */
   readonly auth?: A & NoUnknown<A, Known>
   readonly run: (input: InputOf<Input>, context: ContextOf<A>) => ResultOf<Output> | Promise<ResultOf<Output>>
+}
+
+/** A resource in full, or the resources of a template. */
+export interface ResourceDefinition<Uri extends string, A, Known = object>
+  extends ResourceDescription,
+    TemplateDescription<Uri, ContextOf<A>> {
+  /** What the resource asks of who reads it, as a tool does of its caller. */
+  readonly auth?: A & NoUnknown<A, Known>
+  /** Gets the variables of the template; what it returns is the contents. */
+  readonly run: (variables: VariablesOf<Uri>, context: ContextOf<A>) => unknown
+}
+
+/** A prompt in full. */
+export interface PromptDefinition<Input extends Schema | undefined, A, Known = object>
+  extends PromptDescription<Input> {
+  /** What the prompt asks of who uses it, as a tool does of its caller. */
+  readonly auth?: A & NoUnknown<A, Known>
+  /** Values for the arguments while a user types. */
+  readonly complete?: ArgumentCompleters<Input, ContextOf<A>>
+  readonly run: (input: InputOf<Input>, context: ContextOf<A>) => PromptResult | Promise<PromptResult>
 }
 
 /** How to start. */
@@ -94,6 +137,7 @@ export interface StartOptions {
 export interface Server<
   S extends SignIn | undefined = SignIn | undefined,
   P extends readonly Provider[] = readonly Provider[],
+  Scope extends string = string,
 > {
   /**
    * Adds a tool.
@@ -101,12 +145,36 @@ export interface Server<
    * @throws {ConfigurationError} when the definition cannot work, or the server has started
    */
   tool<
-    Input extends ToolSchema | undefined = undefined,
-    Output extends ToolSchema | undefined = undefined,
-    const A extends AuthOn<S, P> = undefined,
-  >(name: string, definition: ToolDefinition<Input, Output, A, Auth<IdsOf<S, P>>>): void
+    Input extends Schema | undefined = undefined,
+    Output extends Schema | undefined = undefined,
+    const A extends AuthOn<S, P, Scope> = undefined,
+  >(name: string, definition: ToolDefinition<Input, Output, A, Auth<IdsOf<S, P>, Scope>>): OfferHandle
   /**
-   * Adds the tools of objects whose classes use `@tool`.
+   * Adds a resource.
+   *
+   * @param uri of one resource, or a template of URIs such as `notes://{id}` (RFC 6570)
+   * @throws {ConfigurationError} when the definition cannot work, or the server has started
+   */
+  resource<const Uri extends string, const A extends AuthOn<S, P, Scope> = undefined>(
+    uri: Uri,
+    definition: ResourceDefinition<Uri, A, Auth<IdsOf<S, P>, Scope>>,
+  ): OfferHandle
+  /**
+   * Adds a prompt.
+   *
+   * @throws {ConfigurationError} when the definition cannot work, or the server has started
+   */
+  prompt<Input extends Schema | undefined = undefined, const A extends AuthOn<S, P, Scope> = undefined>(
+    name: string,
+    definition: PromptDefinition<Input, A, Auth<IdsOf<S, P>, Scope>>,
+  ): OfferHandle
+  /**
+   * Tells clients that listen what has changed: which resources there are, or one of them. Those hear of it who may
+   * read it.
+   */
+  readonly notify: ServerNotifier
+  /**
+   * Adds what objects offer whose classes use `@tool`, `@resource` and `@prompt`.
    *
    * @throws {ConfigurationError} when one has none, or a definition cannot work
    */

@@ -19,18 +19,19 @@ import {
 import type { Config } from './config.ts'
 import type { Environment } from './environment.ts'
 import { isLoopback } from './loopback.ts'
+import { type Offer, offerName } from './offers.ts'
 import type { Provider, SignIn } from './provider.ts'
+import type { HasScopes } from './scope-hierarchy.ts'
 import { baseScope, createConnectionPlanner, scopeWords } from './scopes.ts'
 import { authKeywords } from './tools/access-rule.ts'
 import type { NamedProvider } from './tools/call-context.ts'
-import type { Tool } from './tools/define-tool.ts'
 
 /** Whether a way to sign in is a provider, and not a page of the application. */
 export const isProvider = (signIn: SignIn | undefined): signIn is Provider =>
   signIn !== undefined && 'connect' in signIn
 
 /** What a developer configures about sign-in; passed on to the authorization server as it stands. */
-export interface SignInOptions {
+export interface SignInOptions<Scope extends string = string> {
   /** OpenID Connect for clients: `openid`, id_tokens, userinfo, sign-out. Default true. */
   openid?: boolean
   /**
@@ -49,8 +50,13 @@ export interface SignInOptions {
   enterpriseIssuers?: readonly EnterpriseIssuer[]
   /** Resource servers that may introspect tokens (RFC 7662). Default: none, and no introspection endpoint. */
   resourceServers?: readonly ConfiguredResourceServer[]
-  /** Scopes → what they allow, in words for the consent page. Default: the scope's own name. */
-  scopes?: Readonly<Record<string, string>>
+  /**
+   * Scopes → what they allow, in words for the consent page. Once given, the compiler knows which scopes there are.
+   * Default: whatever `auth` names, by its own name.
+   */
+  scopes?: Readonly<Record<Scope, string>>
+  /** Scopes → scopes they include, such as `{ 'notes:write': ['notes:read'] }`. Default: none includes another. */
+  scopeHierarchy?: { readonly [Each in NoInfer<Scope>]?: readonly NoInfer<Scope>[] }
   /** Scopes that only pre-registered clients may ask for, such as those of administration. Default: none. */
   sensitiveScopes?: readonly string[]
   /**
@@ -79,13 +85,13 @@ export interface SignInParts {
 }
 
 /**
- * Checks that every tool's `auth` can be satisfied.
+ * Checks that every `auth` can be satisfied.
  *
- * @throws {ConfigurationError} when a tool needs sign-in or a provider and the server has none, or users were to sign in
- *   with a provider that only connects
+ * @throws {ConfigurationError} when an offer needs sign-in or a provider and the server has none, or users were to sign
+ *   in with a provider that only connects
  */
-export function checkTools(
-  tools: readonly Tool[],
+export function checkOffers(
+  offers: readonly Offer[],
   signIn: SignIn | undefined,
   providers: readonly Provider[],
 ): void {
@@ -105,17 +111,18 @@ export function checkTools(
     }
     ids.add(id)
   }
-  for (const { name, rule } of tools) {
+  for (const offer of offers) {
+    const { rule } = offer
     if (!rule) continue
     if (!signIn) {
       throw new ConfigurationError(
-        `Tool "${name}" requires auth, but the server has no sign-in: give createServer the option signIn.`,
+        `${offerName(offer)} requires auth, but the server has no sign-in: give createServer the option signIn.`,
       )
     }
     for (const id of rule.providers.keys()) {
       if (!ids.has(id)) {
         throw new ConfigurationError(
-          `Tool "${name}" needs provider "${id}", which the server does not have: add it to the option providers.`,
+          `${offerName(offer)} needs provider "${id}", which the server does not have: add it to the option providers.`,
         )
       }
     }
@@ -144,9 +151,17 @@ export function checkDevelopmentSignIn(
 export const isDevelopmentSignIn = (signIn: SignIn | undefined): boolean =>
   !isProvider(signIn) && signIn?.id === 'development'
 
+/** The hierarchy without the keys that are undefined. */
+export const definedOf = (
+  hierarchy: SignInOptions['scopeHierarchy'] = {},
+): Readonly<Record<string, readonly string[]>> =>
+  Object.fromEntries(
+    Object.entries(hierarchy).flatMap(([scope, included]) => (included ? [[scope, included]] : [])),
+  )
+
 /**
  * Connects the providers and creates the authorization server. Undefined when the provider users would sign in
- * with has no credentials and no tool needs it.
+ * with has no credentials and nothing needs it.
  *
  * @throws {ConfigurationError} when a provider that a tool needs has no credentials, or an option cannot work
  */
@@ -160,14 +175,15 @@ export function createSignIn(options: {
   store: Store
   signIn: SignIn
   providers: readonly Provider[]
-  tools: readonly Tool[]
+  offers: readonly Offer[]
+  hasScopes: HasScopes
   settings: SignInOptions
   emit: EventSink
   clock: Clock
   random: RandomBytes
   warn: (message: string) => void
 }): SignInParts | undefined {
-  const { config, store, signIn, tools, settings, emit, clock, random } = options
+  const { config, store, signIn, offers, settings, emit, clock, random } = options
   const ring = createSecretRing(options.secrets)
   const host = {
     store,
@@ -179,7 +195,7 @@ export function createSignIn(options: {
     externalTokenSeconds: config.externalTokenSeconds,
     emit,
   }
-  const needed = new Set(tools.flatMap(tool => [...(tool.rule?.providers.keys() ?? [])]))
+  const needed = new Set(offers.flatMap(offer => [...(offer.rule?.providers.keys() ?? [])]))
   const providers = new Map<string, NamedProvider>()
   const connect = (provider: Provider): NamedProvider => {
     const named = { label: provider.label, connected: provider.connect(host) }
@@ -192,16 +208,16 @@ export function createSignIn(options: {
   try {
     login = isProvider(signIn) ? connect(signIn).connected.login : signIn
   } catch (error) {
-    // Nobody has to sign in for tools that are all public: better a server without sign-in than none.
-    if (!(error instanceof ConfigurationError) || tools.some(tool => tool.rule)) throw error
-    options.warn(`${error.message} No tool needs sign-in, so the server runs without it.`)
+    // Nobody has to sign in for what is all public: better a server without sign-in than none.
+    if (!(error instanceof ConfigurationError) || offers.some(offer => offer.rule)) throw error
+    options.warn(`${error.message} Nothing needs sign-in, so the server runs without it.`)
     return undefined
   }
 
-  const timed = tools.find(tool => tool.rule?.maxAgeSeconds !== undefined)
+  const timed = offers.find(offer => offer.rule?.maxAgeSeconds !== undefined)
   if (timed && !login.prompts?.includes('login')) {
     throw new ConfigurationError(
-      `Tool "${timed.name}" has maxAgeSeconds, but ${login.label} does not tell when its users authenticated: ` +
+      `${offerName(timed)} has maxAgeSeconds, but ${login.label} does not tell when its users authenticated: ` +
         'remove it, or sign users in with a provider that does, such as oidc().',
     )
   }
@@ -210,12 +226,17 @@ export function createSignIn(options: {
     issuer: options.publicUrl,
     serverName: options.serverName,
     resources: [options.resource],
-    scopes: scopeWords(tools, settings.scopes ?? {}),
+    scopes: scopeWords(offers, settings.scopes ?? {}, definedOf(settings.scopeHierarchy)),
     defaultScopes: [baseScope],
     store,
     secrets: ring,
     signIn: login,
-    connections: createConnectionPlanner(tools, providers, isProvider(signIn) ? signIn.id : undefined),
+    connections: createConnectionPlanner(
+      offers,
+      providers,
+      isProvider(signIn) ? signIn.id : undefined,
+      options.hasScopes,
+    ),
     ...(settings.sensitiveScopes && { sensitiveScopes: settings.sensitiveScopes }),
     ...(settings.openid !== undefined && { openid: settings.openid }),
     ...(settings.dpop !== undefined && { dpop: settings.dpop }),

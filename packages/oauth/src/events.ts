@@ -97,6 +97,9 @@ export type SallyportEvent =
   /** A `requestState` that was changed, has ended, or belongs to another caller or call (MCP, multi round-trip). */
   | { type: 'request_state_refused'; operation: string; userId?: string }
   | { type: 'tool_called'; tool: string; userId?: string; ok: boolean; durationMs: number }
+  /** `resource`: the URI or template as declared, never the URI that was read. */
+  | { type: 'resource_read'; resource: string; userId?: string; ok: boolean; durationMs: number }
+  | { type: 'prompt_used'; prompt: string; userId?: string; ok: boolean; durationMs: number }
   | { type: 'store_unavailable'; step: string }
   | { type: 'record_unreadable'; kind: string }
   /** A fault of ours: the kind of error and the place in the code, never its message. */
@@ -163,6 +166,8 @@ export const eventFields: Readonly<Record<EventField, EventFieldKind>> = {
   operation: 'name',
   scopes: 'names',
   tool: 'name',
+  resource: 'name',
+  prompt: 'name',
   ok: 'boolean',
   durationMs: 'number',
   step: 'text',

@@ -8,6 +8,7 @@ const ada: Caller = {
   principal: 'user',
   userId: 'ada',
   clientId: 'client',
+  issuer: 'https://mcp.example.com',
   scopes: [],
   grantId: 'grant',
   authTime: undefined,

@@ -56,7 +56,8 @@ interface HeldSession {
   live: Promise<LiveSession>
   isBusy: () => boolean
   principal: string
-  grantId: string | undefined
+  /** Whoever used it last: the same principal, perhaps with a newer token. */
+  caller: Caller | ClientCaller | undefined
   usedAt: number
   checkedAt: number
 }
@@ -70,7 +71,11 @@ interface HeldSession {
 export function createSessions(
   options: SessionOptions &
     Waiting & {
-      createServer: (exchangeOf: (context: ServerContext) => ClientExchange) => McpServer
+      /** @param listener who hears of changes: whoever used the session last */
+      createServer: (
+        exchangeOf: (context: ServerContext) => ClientExchange,
+        listener: () => Caller | ClientCaller | undefined,
+      ) => McpServer
       store: SessionStore
       tenant: string
       sealer: Sealer
@@ -120,18 +125,19 @@ export function createSessions(
   ): Promise<HeldSession> => {
     let live: LiveSession | undefined
     const now = clock()
-    const opening = openLiveSession(session, { ...options, keeping })
+    const createServer = (exchangeOf: (context: ServerContext) => ClientExchange) =>
+      options.createServer(exchangeOf, () => holding.caller)
     const holding: HeldSession = {
-      live: opening,
+      live: openLiveSession(session, { ...options, createServer, keeping }),
       isBusy: () => live?.isBusy ?? true,
       principal,
-      grantId: undefined,
+      caller: undefined,
       usedAt: now,
       checkedAt: now,
     }
     held.set(session.key, holding)
     try {
-      live = await opening
+      live = await holding.live
       return holding
     } catch (error) {
       held.delete(session.key)
@@ -167,7 +173,7 @@ export function createSessions(
     authInfo: AuthInfo | undefined,
   ): Promise<Response> => {
     session.usedAt = clock()
-    session.grantId = caller?.grantId
+    session.caller = caller
     const live = await session.live
     return live.handle(request, {
       ...(body !== undefined && { parsedBody: body }),
@@ -219,7 +225,7 @@ export function createSessions(
       return use(session, request, body, caller, authInfo)
     },
     endGrant(grantId) {
-      for (const [key, session] of held) if (session.grantId === grantId) free(key)
+      for (const [key, session] of held) if (session.caller?.grantId === grantId) free(key)
     },
     async close() {
       clearInterval(sweep)

@@ -1,8 +1,16 @@
 import { ConfigurationError } from '@sallyport/oauth'
 
-interface AuthBase {
+/**
+ * Judges one caller and what they ask for. `caller` is what a handler with the same `auth` gets; `input` is what passed
+ * the schema (of a resource the variables of its template), and undefined while a list asks whether to show a hidden
+ * offer.
+ */
+// biome-ignore lint/suspicious/noExplicitAny: each offer has its own caller and input, which the developer names
+export type Allow = (caller: any, input: any) => boolean | Promise<boolean>
+
+interface AuthBase<Scope extends string = string> {
   /** Scopes the caller's token must carry, all of them. Default: any signed-in user may call. */
-  readonly scopes?: readonly string[]
+  readonly scopes?: readonly Scope[]
   /** Accepts callers who are not signed in too; `caller` is then undefined. Default false. */
   readonly anonymous?: boolean
   /**
@@ -15,11 +23,22 @@ interface AuthBase {
    * a sign-in that tells when, such as `oidc()`. Default: any time.
    */
   readonly maxAgeSeconds?: number
+  /**
+   * Lets callers through that scopes cannot tell apart, such as members of a project. Asked before each call, once its
+   * arguments are known to be valid. Write the types of its parameters, or the compiler forgets the rest of `auth`.
+   * Default: everybody the rest of `auth` lets through.
+   */
+  readonly allow?: Allow
+  /**
+   * Does not exist for callers who may not use it: not in lists, not found by its name, no challenge to get more
+   * scopes. For roles. Default false: it is listed, so that clients can ask the user for what is missing.
+   */
+  readonly hidden?: boolean
 }
 
 /** What a tool asks of its caller when nothing is known about the server's providers. */
 export interface AnyAuth extends AuthBase {
-  readonly [providerId: string]: readonly string[] | boolean | number | undefined
+  readonly [providerId: string]: readonly string[] | boolean | number | Allow | undefined
 }
 
 /**
@@ -27,12 +46,25 @@ export interface AnyAuth extends AuthBase {
  * `{ scopes: ['notes:write'], google: ['https://www.googleapis.com/auth/calendar.readonly'] }`.
  * `{}` = any signed-in user.
  */
-export type Auth<ProviderId extends string = string> = string extends ProviderId
+export type Auth<
+  ProviderId extends string = string,
+  Scope extends string = string,
+> = string extends ProviderId
   ? AnyAuth
-  : AuthBase & { readonly [Id in ProviderId]?: readonly string[] }
+  : AuthBase<Scope> & { readonly [Id in ProviderId]?: readonly string[] }
 
 /** Keys of `auth` that are not provider ids. */
-export const authKeywords: readonly string[] = ['scopes', 'anonymous', 'clients', 'maxAgeSeconds']
+export type AuthKeyword = keyof AuthBase
+
+/** The same as values. */
+export const authKeywords: readonly string[] = [
+  'scopes',
+  'anonymous',
+  'clients',
+  'maxAgeSeconds',
+  'allow',
+  'hidden',
+] satisfies AuthKeyword[]
 
 /** `auth`, checked and with everything filled in. */
 export interface AccessRule {
@@ -41,6 +73,9 @@ export interface AccessRule {
   readonly clients: boolean
   /** Undefined: any time. */
   readonly maxAgeSeconds?: number
+  /** All of them must say yes. Undefined: nobody is asked. */
+  readonly allow?: readonly Allow[]
+  readonly hidden?: true
   /** Provider id → provider scopes. */
   readonly providers: ReadonlyMap<string, readonly string[]>
 }
@@ -48,6 +83,7 @@ export interface AccessRule {
 /** scope-token of RFC 6749 §3.3: nothing that could leave a quoted string of a header (R150). */
 const scopeToken = /^[\x21\x23-\x5b\x5d-\x7e]+$/
 
+/** Each value once, in the order of their first appearance. */
 const unique = (values: readonly string[]): string[] => [...new Set(values)]
 
 function scopeList(value: unknown, where: string): string[] {
@@ -64,7 +100,7 @@ function scopeList(value: unknown, where: string): string[] {
  * @throws {ConfigurationError} when a scope is not a scope-token or a value has the wrong type
  */
 export function accessRule(auth: AnyAuth, where: string): AccessRule {
-  const { scopes = [], anonymous = false, clients = false, maxAgeSeconds, ...providers } = auth
+  const { scopes = [], anonymous = false, clients = false, maxAgeSeconds, allow, hidden, ...providers } = auth
   if (typeof anonymous !== 'boolean') {
     throw new ConfigurationError(`auth.anonymous of ${where} must be true or false.`)
   }
@@ -76,6 +112,12 @@ export function accessRule(auth: AnyAuth, where: string): AccessRule {
       `auth.clients of ${where} cannot be true: a client that calls for itself has no account at a provider.`,
     )
   }
+  if (allow !== undefined && typeof allow !== 'function') {
+    throw new ConfigurationError(`auth.allow of ${where} must be a function that says yes or no.`)
+  }
+  if (hidden !== undefined && typeof hidden !== 'boolean') {
+    throw new ConfigurationError(`auth.hidden of ${where} must be true or false.`)
+  }
   if (maxAgeSeconds !== undefined && !(Number.isSafeInteger(maxAgeSeconds) && maxAgeSeconds > 0)) {
     throw new ConfigurationError(
       `auth.maxAgeSeconds of ${where} must be a whole number of seconds, 1 or more.`,
@@ -86,6 +128,8 @@ export function accessRule(auth: AnyAuth, where: string): AccessRule {
     anonymous,
     clients,
     ...(maxAgeSeconds !== undefined && { maxAgeSeconds }),
+    ...(allow && { allow: [allow] }),
+    ...(hidden && { hidden }),
     providers: new Map(
       Object.entries(providers)
         .filter(([, needed]) => needed !== undefined)
@@ -120,6 +164,8 @@ export function mergeRules(a: AccessRule | undefined, b: AccessRule | undefined)
     anonymous: a.anonymous && b.anonymous,
     clients: a.clients && b.clients,
     ...(maxAgeSeconds !== undefined && { maxAgeSeconds }),
+    ...((a.allow || b.allow) && { allow: [...(a.allow ?? []), ...(b.allow ?? [])] }),
+    ...((a.hidden || b.hidden) && { hidden: true }),
     providers: mergeProviders([a.providers, b.providers]),
   }
 }

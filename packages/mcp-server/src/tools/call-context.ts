@@ -1,51 +1,16 @@
 import { inspect } from 'node:util'
-import type { AccessToken, ConnectionStatus } from '@sallyport/oauth'
+import type { LoggingLevel, ProgressToken, RequestId, ServerContext } from '@modelcontextprotocol/server'
+import type { ConnectionStatus } from '@sallyport/oauth'
 import { type Asking, createAsking } from '../elicit/asking.ts'
 import { type ClientExchange, type NeedOf, noExchange } from '../elicit/exchange.ts'
 import { type ConnectedProvider, ConnectionRequiredError, type ExternalToken } from '../provider.ts'
-import type { AccessRule } from './access-rule.ts'
+import type { AccessRule, AuthKeyword } from './access-rule.ts'
+import type { Caller, ClientCaller } from './caller.ts'
 import { ToolError } from './tool-error.ts'
 
-interface CallerBase {
-  readonly clientId: string
-  readonly scopes: readonly string[]
-  /** Id of the sign-in (token family). */
-  readonly grantId: string
-  /** When the user authenticated, seconds since the epoch. */
-  readonly authTime: number | undefined
-  /** When the caller's token ends, seconds since the epoch. */
-  readonly expiresAt: number
-}
+export { type Caller, type ClientCaller, callerOf } from './caller.ts'
 
-/** Who calls a tool, through which client, allowed to do what. Never the token itself (R158). */
-export interface Caller extends CallerBase {
-  readonly principal: 'user'
-  /** Stable random id of the user on this server; not an e-mail address. */
-  readonly userId: string
-}
-
-/**
- * A client that calls for itself (`client_credentials`): there is no user, and nothing of a user's to be had (R115).
- * Only tools with `clients: true` meet it.
- */
-export interface ClientCaller extends CallerBase {
-  readonly principal: 'client'
-  readonly userId: undefined
-}
-
-/** What of a verified token a tool may see. */
-export const callerOf = (token: AccessToken): Caller | ClientCaller => ({
-  ...(token.principal === 'user'
-    ? { principal: token.principal, userId: token.userId }
-    : { principal: token.principal, userId: undefined }),
-  clientId: token.clientId,
-  scopes: token.scopes,
-  grantId: token.grantId,
-  authTime: token.authTime,
-  expiresAt: token.expiresAt,
-})
-
-/** The part of a logger a tool gets. */
+/** The part of a logger a handler gets. */
 export interface ToolLog {
   debug(fields: object, message?: string): void
   debug(message: string): void
@@ -57,6 +22,28 @@ export interface ToolLog {
   error(message: string): void
 }
 
+/** Writes to the log of the server, and on purpose to the client. */
+export interface CallLog extends ToolLog {
+  /**
+   * Sends `notifications/message` to the client, which may show it to its user. Nothing is sent to a client that asked
+   * for none: since 2026-07-28 each request says which levels it wants. Resolves when it is on its way.
+   *
+   * @param logger what speaks, such as a part of the server
+   */
+  toClient(level: LoggingLevel, data: unknown, logger?: string): Promise<void>
+}
+
+/** The request of the client, as it came. */
+export interface CallRequest {
+  /** The client's own number for it: two clients use the same ones. */
+  readonly id: RequestId
+  /** `tools/call`, `resources/read`, `prompts/get` or `completion/complete`. */
+  readonly method: string
+  readonly params: Readonly<Record<string, unknown>>
+  /** `modern`: 2026-07-28 and later; `legacy`: the 2025 revisions. */
+  readonly era: 'modern' | 'legacy'
+}
+
 type IsUnion<T, All = T> = T extends All ? ([All] extends [T] ? false : true) : never
 
 /** A tool with one provider need not name it; a tool without a provider has no token to ask for. */
@@ -66,34 +53,45 @@ type TokenArguments<ProviderId extends string> = [ProviderId] extends [never]
     ? [provider: ProviderId]
     : [provider?: ProviderId]
 
-/** What a tool's handler gets besides its input. Its functions need no `this` and may be destructured. */
+/**
+ * What a handler gets besides its input, the same for tools, resources and prompts. Its functions need no `this` and
+ * may be destructured. Code deep in a call finds it with `currentCall()`.
+ */
 export interface CallContext<
   C extends Caller | ClientCaller | undefined = Caller | undefined,
   ProviderId extends string = never,
 > extends Asking {
-  /** Undefined only in public tools and in tools with `anonymous: true`. A `ClientCaller` only with `clients: true`. */
+  /** Undefined only where `auth` is missing or has `anonymous: true`. A `ClientCaller` only with `clients: true`. */
   readonly caller: C
   /**
-   * The user's external access token of a provider the tool names in `auth`, refreshed when it was stale. A user who
-   * must connect first is asked to, where the client can do that, and the call goes on.
+   * The user's external access token of a provider named in `auth`, refreshed when it was stale. A user who must
+   * connect first is asked to, where the client can do that, and the call goes on.
    *
    * @throws {ConnectionRequiredError} when the user must connect first; let it pass, the client gets the link
    * @throws {ProviderUnavailableError} when the provider cannot be reached now
    */
   readonly token: (...provider: TokenArguments<ProviderId>) => Promise<ExternalToken>
   /**
-   * How the user's connection to a provider the tool names in `auth` does: whether it works, what it lacks, and when a
-   * refresh that failed is tried again. Throws nothing because of its state, and asks nobody but the store.
+   * How the user's connection to a provider named in `auth` does: whether it works, what it lacks, and when a refresh
+   * that failed is tried again. Throws nothing because of its state, and asks nobody but the store.
    */
   readonly connection: (...provider: TokenArguments<ProviderId>) => Promise<ConnectionStatus>
   /**
-   * `fetch` that carries the user's external token to the API of a provider the tool names in `auth`, and
-   * nothing of the user's to anywhere else. Ends with the call. Throws as `token` does.
+   * `fetch` that carries the user's external token to the API of a provider named in `auth`, and nothing of the user's
+   * to anywhere else. Ends with the call. Throws as `token` does.
    */
   readonly fetch: (input: string | URL | Request, init?: RequestInit) => Promise<Response>
+  /**
+   * Tells the client how far the call is. Nothing is sent to a client that did not ask (`progressToken`).
+   *
+   * @param done grows with each call
+   * @param total what `done` will be in the end, when it is known
+   */
+  readonly progress: (done: number, total?: number, message?: string) => Promise<void>
   /** Aborts when the client has gone or cancelled the call. */
   readonly signal: AbortSignal
-  readonly log: ToolLog
+  readonly log: CallLog
+  readonly request: CallRequest
 }
 
 /** A context of which nothing is known while compiling. */
@@ -106,11 +104,11 @@ type IfDeclared<A, Key extends string, Then> = A extends { readonly [K in Key]: 
     : Then
   : never
 
-/** The context a tool with this `auth` gets. */
+/** The context a handler with this `auth` gets. */
 export type ContextOf<A> = A extends object
   ? CallContext<
       Caller | IfDeclared<A, 'anonymous', undefined> | IfDeclared<A, 'clients', ClientCaller>,
-      Exclude<keyof A & string, 'scopes' | 'anonymous' | 'clients' | 'maxAgeSeconds'>
+      Exclude<keyof A & string, AuthKeyword>
     >
   : CallContext
 
@@ -120,14 +118,29 @@ export interface NamedProvider {
   readonly connected: ConnectedProvider
 }
 
+/** One request of a client, from the side of the protocol. */
+export interface Call extends CallRequest {
+  readonly caller: Caller | ClientCaller | undefined
+  readonly signal: AbortSignal
+  /** How the client is asked. Default: it cannot be. */
+  readonly exchange?: ClientExchange
+  /**
+   * The way to the client while the call runs. Asking for it may open a stream, so only what needs the client asks:
+   * most calls never do.
+   */
+  client(): Promise<ServerContext>
+}
+
 /** Makes the context of one call. */
 export function createCallContext(call: {
-  toolName: string
+  /** Whose handler gets it, for messages, such as `Tool "events"`. */
+  where: string
   rule: AccessRule | undefined
   caller: Caller | ClientCaller | undefined
   providers: ReadonlyMap<string, NamedProvider>
-  signal: AbortSignal
-  log: ToolLog
+  call: Call
+  /** Makes the log, once somebody writes to it. */
+  log: () => ToolLog
   /** How the client is asked. Default: it cannot be. */
   exchange?: ClientExchange
   /** What a failed call needs. Default: nothing that could be asked for. */
@@ -135,28 +148,25 @@ export function createCallContext(call: {
   /** Default: the platform's. */
   fetch?: typeof fetch
 }): AnyCallContext {
-  const { caller, signal } = call
+  const { caller, where, call: request } = call
   // R115: only a user has tokens of providers.
   const userId = caller?.userId
-  const needs = call.rule?.providers ?? new Map<string, readonly string[]>()
+  const needs = call.rule?.providers ?? noProviders
   const connectedTo = (id: string): ConnectedProvider => {
     const provider = needs.has(id) ? call.providers.get(id) : undefined
-    if (!provider) throw new Error(`Tool "${call.toolName}" does not name provider "${id}" in its auth.`)
+    if (!provider) throw new Error(`${where} does not name provider "${id}" in its auth.`)
     return provider.connected
   }
   /** The provider that is meant, and the user's part in it. */
   const ofUser = (provider: string | undefined) => {
     const id = provider ?? (needs.size === 1 ? [...needs.keys()][0] : undefined)
     if (id === undefined) {
-      throw new Error(`Tool "${call.toolName}" names ${needs.size} providers: say which one you mean.`)
+      throw new Error(`${where} names ${needs.size} providers: say which one you mean.`)
     }
     const connected = connectedTo(id)
     if (userId === undefined) throw new ToolError('Sign in first: this needs an account of yours.')
     return { connected, userId, scopes: needs.get(id) ?? [] }
   }
-  /** Only providers the tool names may see the user's token, however many the server has. */
-  const providerFor = (url: URL) => [...needs.keys()].find(id => connectedTo(id).isApiUrl(url))
-
   const { exchange = noExchange } = call
   /** Work that needs an account: done again once the user has connected it. */
   const connecting = async <T>(work: () => Promise<T>): Promise<T> => {
@@ -169,12 +179,57 @@ export function createCallContext(call: {
       return work()
     }
   }
+  let asking: Asking | undefined
+  // One for the whole call: it numbers the questions.
+  const ask = () => {
+    asking ??= createAsking(exchange)
+    return asking
+  }
+  /** Only providers the offer names may see the user's token, however many the server has. */
+  const providerFor = (url: URL) => [...needs.keys()].find(id => connectedTo(id).isApiUrl(url))
+  let log: CallLog | undefined
+  // What a handler prints by accident says who called, and nothing that opens a door (R192).
+  const visible = () => ({ offer: where, caller })
 
-  const context: AnyCallContext = {
-    ...createAsking(exchange),
+  return {
     caller,
-    signal,
-    log: call.log,
+    // Made when they are read: most handlers read none of them.
+    get clientCan() {
+      return ask().clientCan
+    },
+    get elicit() {
+      return ask().elicit
+    },
+    get sample() {
+      return ask().sample
+    },
+    get roots() {
+      return ask().roots
+    },
+    get signal() {
+      return request.signal
+    },
+    get log() {
+      log ??= callLog(call.log(), request)
+      return log
+    },
+    get request() {
+      return { id: request.id, method: request.method, params: request.params, era: request.era }
+    },
+    async progress(progress, total, message) {
+      const token = progressTokenOf(request)
+      if (token === undefined) return
+      const { mcpReq } = await request.client()
+      await mcpReq.notify({
+        method: 'notifications/progress',
+        params: {
+          progressToken: token,
+          progress,
+          ...(total !== undefined && { total }),
+          ...(message !== undefined && { message }),
+        },
+      })
+    },
     async token(provider) {
       const { connected, userId, scopes } = ofUser(provider)
       return connecting(() => connected.token(userId, scopes))
@@ -184,6 +239,7 @@ export function createCallContext(call: {
       return connected.status(userId, scopes)
     },
     async fetch(input, init) {
+      const { signal } = request
       const url = new URL(input instanceof Request ? input.url : input)
       const id = userId === undefined ? undefined : providerFor(url)
       const ended = init?.signal ?? (input instanceof Request ? input.signal : undefined)
@@ -195,11 +251,31 @@ export function createCallContext(call: {
         return connectedTo(id).fetch(userId, needs.get(id) ?? [], again, options)
       })
     },
+    toJSON: visible,
+    [inspect.custom]: visible,
+  } as AnyCallContext
+}
+
+const noProviders: ReadonlyMap<string, readonly string[]> = new Map()
+
+function progressTokenOf({ params }: CallRequest): ProgressToken | undefined {
+  const token = (params._meta as { progressToken?: unknown } | undefined)?.progressToken
+  return typeof token === 'string' || typeof token === 'number' ? token : undefined
+}
+
+const logLevelKey = 'io.modelcontextprotocol/logLevel'
+
+function callLog(log: ToolLog, request: Call): CallLog {
+  const wanted = (request.params._meta as Record<string, unknown> | undefined)?.[logLevelKey]
+  return {
+    debug: log.debug.bind(log) as ToolLog['debug'],
+    info: log.info.bind(log) as ToolLog['info'],
+    warn: log.warn.bind(log) as ToolLog['warn'],
+    error: log.error.bind(log) as ToolLog['error'],
+    async toClient(level, data, logger) {
+      if (request.era === 'modern' && wanted === undefined) return
+      const { mcpReq } = await request.client()
+      await mcpReq.log(level, data, logger)
+    },
   }
-  // What a tool prints by accident says who called, and nothing that opens a door (R192).
-  const visible = () => ({ tool: call.toolName, caller })
-  return Object.defineProperties(context, {
-    toJSON: { value: visible },
-    [inspect.custom]: { value: visible },
-  })
 }

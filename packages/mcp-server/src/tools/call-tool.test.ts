@@ -2,12 +2,20 @@ import { inspect } from 'node:util'
 import { type SallyportEvent, StoreUnavailableError } from '@sallyport/oauth'
 import { describe, expect, it } from 'vitest'
 import { z } from 'zod'
+import type { CallServices } from '../calls/perform.ts'
 import { createLogger } from '../log.ts'
 import { fakeProvider } from '../provider.fixture.ts'
 import { ConnectionRequiredError, ProviderUnavailableError } from '../provider.ts'
+import { hasScopes } from '../scope-hierarchy.ts'
 import type { AnyAuth } from './access-rule.ts'
-import { type AnyCallContext, type Caller, type ClientCaller, createCallContext } from './call-context.ts'
-import { callTool, type ToolServices } from './call-tool.ts'
+import {
+  type AnyCallContext,
+  type Call,
+  type Caller,
+  type ClientCaller,
+  createCallContext,
+} from './call-context.ts'
+import { callTool } from './call-tool.ts'
 import { defineTool } from './define-tool.ts'
 import { ToolError } from './tool-error.ts'
 
@@ -15,6 +23,7 @@ const ada: Caller = {
   principal: 'user',
   userId: 'ada',
   clientId: 'client',
+  issuer: 'https://mcp.example.com',
   scopes: ['mcp', 'notes'],
   grantId: 'grant',
   authTime: undefined,
@@ -23,19 +32,31 @@ const ada: Caller = {
 
 const machine: ClientCaller = { ...ada, principal: 'client', userId: undefined, clientId: 'ada' }
 
+const callOf = (caller: Caller | ClientCaller | undefined, signal = new AbortController().signal): Call => ({
+  id: 1,
+  method: 'tools/call',
+  params: { name: 't', arguments: {} },
+  era: 'modern',
+  caller,
+  signal,
+  client: () => Promise.reject(new Error('no stream')),
+})
+
 function setUp() {
   const google = fakeProvider('google')
   const linkedin = fakeProvider('linkedin')
   const lines: string[] = []
   const events: SallyportEvent[] = []
   let milliseconds = 0
-  const services: ToolServices = {
+  const services: CallServices = {
     providers: new Map([
       ['google', { label: 'Google', connected: google.connected }],
       ['linkedin', { label: 'LinkedIn', connected: linkedin.connected }],
     ]),
     connectLink: async ({ userId, providerId, scopes }) =>
       `https://mcp.example.com/link?${userId},${providerId},${scopes.join('+')}`,
+    hasScopes,
+    exposeErrors: false,
     emit: event => events.push(event),
     log: createLogger({ name: 'test', level: 'trace' }, { write: line => void lines.push(line) }),
     now: () => (milliseconds += 5),
@@ -56,7 +77,7 @@ function setUp() {
     } = {},
   ) => {
     const tool = defineTool('t', { description: 'd', auth, run, ...(output && { output: output as never }) })
-    return callTool(tool, { input: {}, caller: caller ?? undefined, signal }, services)
+    return callTool(tool, callOf(caller ?? undefined, signal), services)
   }
   return { call, google, linkedin, lines, events, services }
 }
@@ -251,12 +272,12 @@ describe('R115: a client by itself', () => {
   it('gets no token of a provider, even where a tool was let through by mistake', async () => {
     const { google, services } = setUp()
     const context = createCallContext({
-      toolName: 't',
+      where: 'Tool "t"',
       rule: { scopes: [], anonymous: false, clients: true, providers: new Map([['google', []]]) },
       caller: machine,
       providers: services.providers,
-      signal: new AbortController().signal,
-      log: services.log,
+      call: callOf(machine),
+      log: () => services.log,
       fetch: async () => new Response('plain'),
     })
     await expect(context.token('google')).rejects.toThrow('Sign in first')

@@ -1,4 +1,6 @@
 import { ConfigurationError } from '@sallyport/oauth'
+import type { AnyPromptDefinition } from '../prompts/define-prompt.ts'
+import type { AnyResourceDefinition } from '../resources/define-resource.ts'
 import type { AccessRule } from './access-rule.ts'
 import type { ToolDescription } from './tool-description.ts'
 
@@ -16,6 +18,8 @@ export const ruleOfHandler = (handler: object): AccessRule | undefined => handle
 /** What decorators said about one method. */
 export interface MethodDeclaration {
   readonly tool?: ToolDescription & { readonly name?: string }
+  readonly resource?: Omit<AnyResourceDefinition, 'run' | 'auth'> & { readonly uri: string }
+  readonly prompt?: Omit<AnyPromptDefinition, 'run' | 'auth'> & { readonly name?: string }
   readonly rule?: AccessRule | undefined
 }
 

@@ -1,25 +1,66 @@
+import type { Tool as ToolListing } from '@modelcontextprotocol/server'
 import { ConfigurationError } from '@sallyport/oauth'
+import type { Offer } from '../offers.ts'
+import { declaresParamHeaders } from '../schemas/param-headers.ts'
+import { type CompiledSchema, compileSchema } from '../schemas/schema.ts'
 import { type AccessRule, type AnyAuth, accessRule, mergeRules } from './access-rule.ts'
 import type { AnyCallContext } from './call-context.ts'
 import { ruleOfHandler } from './declarations.ts'
-import type { ToolDescription, ToolSchema } from './tool-description.ts'
+import type { ToolDescription } from './tool-description.ts'
 
 /** A tool, checked and ready to be called. */
-export interface Tool {
-  readonly name: string
+export interface Tool extends Offer {
+  readonly kind: 'tool'
   readonly description: ToolDescription
-  /** Undefined: a public tool. */
-  readonly rule: AccessRule | undefined
+  /** What `tools/list` says of it. */
+  readonly listing: ToolListing
+  readonly input: CompiledSchema | undefined
+  readonly output: CompiledSchema | undefined
+  /** Whether some of its arguments are repeated in headers. */
+  readonly paramHeaders: boolean
   readonly run: (input: unknown, context: AnyCallContext) => unknown
 }
 
 /** Names every client accepts. */
 const toolName = /^[A-Za-z0-9_./-]{1,64}$/
 
-const isSchema = (schema: ToolSchema | undefined): boolean =>
-  schema === undefined ||
-  (typeof schema?.['~standard']?.validate === 'function' &&
-    typeof schema['~standard'].jsonSchema?.input === 'function')
+/** @throws {ConfigurationError} when the name is none that clients accept */
+export function checkName(name: string, where: string): void {
+  if (!toolName.test(name)) {
+    throw new ConfigurationError(`The name of ${where} must be 1 to 64 of A-Z, a-z, 0-9, "_", ".", "/", "-".`)
+  }
+}
+
+/** @throws {ConfigurationError} when there is no description, by which models choose */
+export function checkDescription(description: unknown, where: string): void {
+  if (typeof description !== 'string' || description.trim() === '') {
+    throw new ConfigurationError(`The description of ${where} is missing: models choose by it.`)
+  }
+}
+
+/**
+ * What an offer asks of its caller, wherever it was declared.
+ *
+ * @param declared what decorators add to `auth`
+ * @throws {ConfigurationError} when `auth` or the handler cannot work
+ */
+export function ruleOf(
+  where: string,
+  auth: AnyAuth | undefined,
+  run: unknown,
+  declared: AccessRule | undefined,
+): AccessRule | undefined {
+  if (typeof run !== 'function') throw new ConfigurationError(`The run of ${where} must be a function.`)
+  const own = auth === undefined ? undefined : accessRule(auth, where)
+  const rule = mergeRules(mergeRules(own, ruleOfHandler(run)), declared)
+  // The demand to sign in again would tell everybody that it exists.
+  if (rule?.hidden && rule.maxAgeSeconds !== undefined) {
+    throw new ConfigurationError(`auth of ${where} cannot have both hidden and maxAgeSeconds: choose one.`)
+  }
+  return rule
+}
+
+const noArguments = { type: 'object', properties: {} } as const
 
 /**
  * Checks a tool's definition.
@@ -34,25 +75,30 @@ export function defineTool(
 ): Tool {
   const { auth, run, ...description } = definition
   const where = `tool "${name}"`
-  if (!toolName.test(name)) {
-    throw new ConfigurationError(`The name of ${where} must be 1 to 64 of A-Z, a-z, 0-9, "_", ".", "/", "-".`)
-  }
-  if (typeof description.description !== 'string' || description.description.trim() === '') {
-    throw new ConfigurationError(`The description of ${where} is missing: models choose tools by it.`)
-  }
-  for (const key of ['input', 'output'] as const) {
-    if (!isSchema(description[key])) {
-      throw new ConfigurationError(
-        `The ${key} of ${where} must be a schema that can be shown as JSON Schema, such as z.object({ … }) of zod 4.`,
-      )
-    }
-  }
-  if (typeof run !== 'function') throw new ConfigurationError(`The run of ${where} must be a function.`)
-  const own = auth === undefined ? undefined : accessRule(auth, where)
+  checkName(name, where)
+  checkDescription(description.description, where)
+  const input = description.input && compileSchema(description.input, 'input', where)
+  const output = description.output && compileSchema(description.output, 'output', where)
+  const { title, annotations, icons, _meta } = description
   return {
+    kind: 'tool',
     name,
     description,
-    rule: mergeRules(mergeRules(own, ruleOfHandler(run)), declared),
+    listing: {
+      name,
+      ...(title !== undefined && { title }),
+      description: description.description,
+      inputSchema: (input?.json ?? noArguments) as ToolListing['inputSchema'],
+      ...(output && { outputSchema: output.json as NonNullable<ToolListing['outputSchema']> }),
+      ...(annotations && { annotations }),
+      ...(icons && { icons: [...icons] }),
+      ...(_meta && { _meta: { ..._meta } }),
+    },
+    input,
+    output,
+    paramHeaders: input !== undefined && declaresParamHeaders(input.json, where),
+    rule: ruleOf(where, auth, run, declared),
     run: run as Tool['run'],
+    enabled: true,
   }
 }

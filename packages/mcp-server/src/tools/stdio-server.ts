@@ -1,11 +1,14 @@
-import type { McpServer, StandardSchemaWithJSON, Tool as ToolListing } from '@modelcontextprotocol/server'
+import type { ServerEventBus } from '@modelcontextprotocol/server'
 import { serveStdio } from '@modelcontextprotocol/server/stdio'
 import type { EventSink } from '@sallyport/oauth'
+import { createLists, type ListSettings } from '../calls/lists.ts'
+import type { CallServices } from '../calls/perform.ts'
 import type { InFlight } from '../in-flight.ts'
 import type { Log } from '../log.ts'
-import type { ToolServices } from './call-tool.ts'
+import { isOpen, type Offer } from '../offers.ts'
+import type { Registry } from '../registry.ts'
+import { hasScopes } from '../scope-hierarchy.ts'
 import type { Tool } from './define-tool.ts'
-import { isOpen } from './registry.ts'
 import { createSdkServer, type ServerIdentity } from './sdk-server.ts'
 import { ToolError } from './tool-error.ts'
 
@@ -15,59 +18,74 @@ export interface StdioHandle {
 }
 
 /**
- * Serves tools over stdio, where nobody is signed in: protected tools are not listed, and calling one says why.
+ * Serves over stdio, where nobody is signed in: what is protected is not listed, and calling a protected tool says why.
  */
-export function serveTools(
-  identity: ServerIdentity,
-  tools: readonly Tool[],
-  emit: EventSink,
-  log: Log,
-  inFlight: InFlight,
-): StdioHandle {
-  const services: ToolServices = {
+export function serveOffers(options: {
+  identity: ServerIdentity
+  registry: Registry
+  settings: ListSettings
+  changes: ServerEventBus
+  exposeErrors: boolean
+  emit: EventSink
+  log: Log
+  inFlight: InFlight
+}): StdioHandle {
+  const { registry, log } = options
+  const services: CallServices = {
     providers: new Map(),
     connectLink: () => Promise.reject(new Error('nobody is signed in over stdio')),
-    emit,
+    hasScopes,
+    exposeErrors: options.exposeErrors,
+    emit: options.emit,
     log,
     now: () => performance.now(),
-    track: inFlight.track,
+    track: options.inFlight.track,
   }
-  const served = tools.map(tool => (isOpen(tool) ? tool : refusing(tool)))
-  return serveStdio(() => hideProtected(createSdkServer(identity, served, undefined, services), tools), {
-    onerror: error => log.debug({ err: error }, 'mcp'),
-  })
+  const open = openOffers(registry)
+  const parts = {
+    identity: options.identity,
+    registry: open,
+    services,
+    lists: createLists(open, services, options.settings),
+  }
+  return serveStdio(
+    ({ era }) =>
+      createSdkServer(parts, { caller: undefined, era, hearsChanges: true, changes: options.changes }),
+    { onerror: error => log.debug({ err: error }, 'mcp') },
+  )
 }
 
-/** A stand-in that takes any input, so that what comes back is the reason and not a complaint about arguments. */
-function refusing({ name, description: { description } }: Tool): Tool {
+/** What anybody may use; a protected tool still answers, with the reason why it cannot. */
+function openOffers(registry: Registry): Registry {
   return {
-    name,
-    description: { description },
-    rule: undefined,
-    run: () => {
-      throw new ToolError(`"${name}" needs a signed-in user, and over stdio nobody is: connect over HTTP.`)
+    ...registry,
+    tools: () => registry.tools().filter(isOpen),
+    prompts: () => registry.prompts().filter(isOpen),
+    resources: () => registry.resources().filter(isOpen),
+    templates: () => registry.templates().filter(isOpen),
+    tool(name) {
+      const tool = registry.tool(name)
+      return tool && !isOpen(tool) && !tool.rule?.hidden ? refusing(tool) : tool
+    },
+    prompt: name => onlyOpen(registry.prompt(name)),
+    template: uriTemplate => onlyOpen(registry.template(uriTemplate)),
+    findResource(uri) {
+      const found = registry.findResource(uri)
+      return found && isOpen(found.resource) ? found : undefined
     },
   }
 }
 
-function hideProtected(server: McpServer, tools: readonly Tool[]): McpServer {
-  server.server.setRequestHandler('tools/list', () => ({ tools: tools.filter(isOpen).map(listing) }))
-  return server
-}
+const onlyOpen = <O extends Offer>(offer: O | undefined): O | undefined =>
+  offer && isOpen(offer) ? offer : undefined
 
-function listing({
-  name,
-  description: { title, description, input, output, annotations },
-}: Tool): ToolListing {
-  return {
-    name,
-    description,
-    ...(title !== undefined && { title }),
-    inputSchema: input ? jsonSchema(input, 'input') : { type: 'object' },
-    ...(output && { outputSchema: jsonSchema(output, 'output') }),
-    ...(annotations && { annotations }),
-  }
-}
-
-const jsonSchema = (schema: StandardSchemaWithJSON, side: 'input' | 'output') =>
-  schema['~standard'].jsonSchema[side]({ target: 'draft-2020-12' }) as ToolListing['inputSchema']
+/** A stand-in that takes any input, so that what comes back is the reason and not a complaint about arguments. */
+const refusing = (tool: Tool): Tool => ({
+  ...tool,
+  rule: undefined,
+  input: undefined,
+  output: undefined,
+  run: () => {
+    throw new ToolError(`"${tool.name}" needs a signed-in user, and over stdio nobody is: connect over HTTP.`)
+  },
+})

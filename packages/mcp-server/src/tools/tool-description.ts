@@ -1,31 +1,39 @@
-import type { CallToolResult, StandardSchemaWithJSON, ToolAnnotations } from '@modelcontextprotocol/server'
+import type {
+  CallToolResult,
+  Icon,
+  InputRequiredResult,
+  StandardSchemaWithJSON,
+  ToolAnnotations,
+} from '@modelcontextprotocol/server'
+import type { JsonSchema, Schema } from '../schemas/schema.ts'
 
-/** A Standard Schema that can also be shown as JSON Schema: zod 4, ArkType, Valibot with its converter. */
-export type ToolSchema = StandardSchemaWithJSON
-
-/** What a handler gets for a tool's `input`. */
-export type InputOf<Schema> = Schema extends StandardSchemaWithJSON
-  ? StandardSchemaWithJSON.InferOutput<Schema>
-  : Readonly<Record<string, never>>
-
-/** What a handler may return: a text, a whole `CallToolResult`, or any value JSON can hold. */
-export type ResultOf<Schema> = Schema extends StandardSchemaWithJSON
-  ? StandardSchemaWithJSON.InferInput<Schema> | CallToolResult
-  : unknown
+/** What a handler may return: a text, content, a whole `CallToolResult`, or any value JSON can hold. */
+export type ResultOf<S> = S extends StandardSchemaWithJSON
+  ? StandardSchemaWithJSON.InferInput<S> | CallToolResult | InputRequiredResult
+  : S extends JsonSchema
+    ? unknown
+    : unknown
 
 /** What a tool says about itself, apart from its handler and its protection. */
 export interface ToolDescription<
-  Input extends ToolSchema | undefined = ToolSchema | undefined,
-  Output extends ToolSchema | undefined = ToolSchema | undefined,
+  Input extends Schema | undefined = Schema | undefined,
+  Output extends Schema | undefined = Schema | undefined,
 > {
   /** Name for people. Default: the tool's name. */
   readonly title?: string
   /** What the tool does, for the model that chooses it. */
   readonly description: string
-  /** Schema of the arguments; checked before the handler runs. Default: no arguments. */
+  /**
+   * Schema of the arguments; checked before the handler runs. A property marked `x-mcp-header` is repeated in a header
+   * of that name, and compared. Default: no arguments.
+   */
   readonly input?: Input
   /** Schema of the result; the handler's value is then sent as structured content too. Default: none. */
   readonly output?: Output
   /** Hints for the client, such as `readOnlyHint`. They protect nothing. */
   readonly annotations?: ToolAnnotations
+  /** Pictures for the client's list of tools. */
+  readonly icons?: readonly Icon[]
+  /** Further facts for clients that know them, by name with a prefix (`example.com/…`). */
+  readonly _meta?: Readonly<Record<string, unknown>>
 }

@@ -1,0 +1,56 @@
+import { type CompleteResult, ProtocolError, ProtocolErrorCode } from '@modelcontextprotocol/server'
+import type { Registry } from '../registry.ts'
+import type { Call } from '../tools/call-context.ts'
+import { type CallServices, perform, seesOffer } from './perform.ts'
+
+/** What one answer holds at most. */
+const maxValues = 100
+
+/**
+ * Offers values for an argument of a prompt or a variable of a template.
+ *
+ * @throws {ProtocolError} -32602 when there is no such prompt or template, or the caller may not use it
+ */
+export async function complete(
+  registry: Registry,
+  call: Call,
+  services: CallServices,
+): Promise<CompleteResult> {
+  const { ref, argument, context } = call.params as {
+    ref: { type: string; name?: string; uri?: string }
+    argument: { name: string; value: string }
+    context?: { arguments?: Record<string, string> }
+  }
+  const isPrompt = ref.type === 'ref/prompt'
+  const offer = isPrompt ? registry.prompt(ref.name ?? '') : registry.template(ref.uri ?? '')
+  if (!offer || !(await seesOffer(offer, call.caller, services.hasScopes))) {
+    // A resource without variables is a reference like any other, with nothing to complete.
+    if (!isPrompt && registry.resources().some(({ name, enabled }) => enabled && name === ref.uri))
+      return nothing
+    throw new ProtocolError(
+      ProtocolErrorCode.InvalidParams,
+      isPrompt ? `Prompt ${ref.name} not found` : `Resource template ${ref.uri} not found`,
+    )
+  }
+  const completer = offer.complete.get(argument.name)
+  if (!completer) return nothing
+  const outcome = await perform(offer, { call, input: undefined }, services, context_ =>
+    completer(argument.value, context?.arguments ?? {}, context_),
+  )
+  if (outcome.failure !== undefined) {
+    throw new ProtocolError(
+      outcome.refused ? ProtocolErrorCode.InvalidParams : ProtocolErrorCode.InternalError,
+      outcome.failure,
+    )
+  }
+  const values = outcome.value
+  return {
+    completion: {
+      values: values.slice(0, maxValues),
+      total: values.length,
+      hasMore: values.length > maxValues,
+    },
+  }
+}
+
+const nothing: CompleteResult = { completion: { values: [], hasMore: false } }

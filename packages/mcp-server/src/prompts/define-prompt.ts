@@ -1,0 +1,63 @@
+import type { Prompt as PromptListing } from '@modelcontextprotocol/server'
+import { type Completer, completersOf } from '../completers.ts'
+import type { Offer } from '../offers.ts'
+import { type CompiledSchema, compileSchema } from '../schemas/schema.ts'
+import type { AccessRule, AnyAuth } from '../tools/access-rule.ts'
+import type { AnyCallContext } from '../tools/call-context.ts'
+import { checkDescription, checkName, ruleOf } from '../tools/define-tool.ts'
+import type { PromptDescription } from './prompt-description.ts'
+
+/** A prompt, checked and ready to be used. */
+export interface Prompt extends Offer {
+  readonly kind: 'prompt'
+  /** What `prompts/list` says of it. */
+  readonly listing: PromptListing
+  readonly input: CompiledSchema | undefined
+  readonly complete: ReadonlyMap<string, Completer<AnyCallContext>>
+  readonly run: (input: unknown, context: AnyCallContext) => unknown
+}
+
+/** A prompt as it is declared. */
+export type AnyPromptDefinition = PromptDescription & {
+  readonly auth?: AnyAuth | undefined
+  readonly complete?: Readonly<Record<string, unknown>> | undefined
+  readonly run: unknown
+}
+
+/**
+ * Checks a prompt's definition.
+ *
+ * @param declared what decorators add to `auth`
+ * @throws {ConfigurationError} when name, description, arguments, `auth` or handler cannot work
+ */
+export function definePrompt(name: string, definition: AnyPromptDefinition, declared?: AccessRule): Prompt {
+  const { auth, run, complete = {}, title, description, input: schema, icons, _meta } = definition
+  const where = `prompt "${name}"`
+  checkName(name, where)
+  checkDescription(description, where)
+  const input = schema && compileSchema(schema, 'input', where)
+  const properties = (input?.json.properties ?? {}) as Record<string, { description?: string }>
+  const required = (input?.json.required ?? []) as readonly string[]
+  const listed = Object.entries(properties).map(([argument, property]) => ({
+    name: argument,
+    ...(typeof property.description === 'string' && { description: property.description }),
+    required: required.includes(argument),
+  }))
+  return {
+    kind: 'prompt',
+    name,
+    listing: {
+      name,
+      ...(title !== undefined && { title }),
+      description,
+      ...(listed.length > 0 && { arguments: listed }),
+      ...(icons && { icons: [...icons] }),
+      ...(_meta && { _meta: { ..._meta } }),
+    },
+    input,
+    complete: completersOf(complete, Object.keys(properties), where),
+    rule: ruleOf(where, auth, run, declared),
+    run: run as Prompt['run'],
+    enabled: true,
+  }
+}

@@ -1,0 +1,92 @@
+import { ConfigurationError } from '@sallyport/oauth'
+import type { Offer, OfferHandle } from './offers.ts'
+import { offerName } from './offers.ts'
+import type { Prompt } from './prompts/define-prompt.ts'
+import type { FixedResource, Resource, TemplateResource } from './resources/define-resource.ts'
+import type { FoundResource } from './resources/read-resource.ts'
+import type { Tool } from './tools/define-tool.ts'
+
+/** Everything one server offers. */
+export interface Registry {
+  /**
+   * @param onChange told after `enable` and `disable`
+   * @throws {ConfigurationError} when the name is taken, or the server has started
+   */
+  add(offer: Tool | Resource | Prompt, onChange: (kind: Offer['kind']) => void): OfferHandle
+  /** By name; also while it is disabled. */
+  tool(name: string): Tool | undefined
+  prompt(name: string): Prompt | undefined
+  /** Whatever answers for a URI: the resource of that URI, or the first template it fits. */
+  findResource(uri: string): FoundResource | undefined
+  /** By the template as it was declared. */
+  template(uriTemplate: string): TemplateResource | undefined
+  tools(): readonly Tool[]
+  prompts(): readonly Prompt[]
+  resources(): readonly FixedResource[]
+  templates(): readonly TemplateResource[]
+  /** All of them. */
+  offers(): readonly (Tool | Resource | Prompt)[]
+  /** Nothing can be added from now on: what clients were told at sign-in must stay true. */
+  freeze(): void
+}
+
+/** Creates an empty registry. */
+export function createRegistry(): Registry {
+  const tools = new Map<string, Tool>()
+  const prompts = new Map<string, Prompt>()
+  const resources = new Map<string, FixedResource>()
+  const templates = new Map<string, TemplateResource>()
+  let frozen = false
+
+  const homeOf = (offer: Tool | Resource | Prompt): Map<string, Offer> => {
+    if (offer.kind === 'tool') return tools as Map<string, Offer>
+    if (offer.kind === 'prompt') return prompts as Map<string, Offer>
+    return (offer.template ? templates : resources) as unknown as Map<string, Offer>
+  }
+
+  return {
+    add(offer, onChange) {
+      const home = homeOf(offer)
+      if (frozen) {
+        throw new ConfigurationError(`${offerName(offer)} comes too late: add ${offer.kind}s before start().`)
+      }
+      if (home.has(offer.name)) {
+        throw new ConfigurationError(`There are two ${offer.kind}s named "${offer.name}": rename one.`)
+      }
+      home.set(offer.name, offer)
+      const turn = (enabled: boolean) => {
+        if (offer.enabled === enabled) return
+        offer.enabled = enabled
+        onChange(offer.kind)
+      }
+      return {
+        get enabled() {
+          return offer.enabled
+        },
+        enable: () => turn(true),
+        disable: () => turn(false),
+      }
+    },
+    tool: name => tools.get(name),
+    prompt: name => prompts.get(name),
+    findResource(uri) {
+      const resource =
+        resources.get(uri) ?? (URL.canParse(uri) ? resources.get(new URL(uri).href) : undefined)
+      if (resource?.enabled) return { resource, variables: {} }
+      for (const template of templates.values()) {
+        const variables = template.enabled ? template.template.match(uri) : undefined
+        if (variables) return { resource: template, variables }
+      }
+      return undefined
+    },
+    template: uriTemplate => templates.get(uriTemplate),
+    tools: () => [...tools.values()],
+    prompts: () => [...prompts.values()],
+    resources: () => [...resources.values()],
+    templates: () => [...templates.values()],
+    offers: () => [...tools.values(), ...resources.values(), ...templates.values(), ...prompts.values()],
+    freeze() {
+      frozen = true
+    },
+  }
+}

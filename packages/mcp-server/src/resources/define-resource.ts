@@ -1,0 +1,123 @@
+import type {
+  CacheHint,
+  Resource as ResourceListing,
+  ResourceTemplateType,
+} from '@modelcontextprotocol/server'
+import { ConfigurationError } from '@sallyport/oauth'
+import { type Completer, completersOf } from '../completers.ts'
+import type { Offer } from '../offers.ts'
+import type { AccessRule, AnyAuth } from '../tools/access-rule.ts'
+import type { AnyCallContext } from '../tools/call-context.ts'
+import { ruleOf } from '../tools/define-tool.ts'
+import type { ListedResource, ResourceDescription } from './resource-description.ts'
+import { compileTemplate, isTemplate, type ResourceTemplateMatcher } from './resource-template.ts'
+
+type Lister = (context: AnyCallContext) => readonly ListedResource[] | Promise<readonly ListedResource[]>
+
+/** What a resource and a template have in common. */
+interface ReadableOffer extends Offer {
+  readonly kind: 'resource'
+  readonly mimeType: string | undefined
+  readonly cache: CacheHint | undefined
+  readonly run: (input: unknown, context: AnyCallContext) => unknown
+}
+
+/** One resource, checked and ready to be read. `name` is its URI. */
+export interface FixedResource extends ReadableOffer {
+  /** What `resources/list` says of it. */
+  readonly listing: ResourceListing
+  readonly template?: never
+}
+
+/** Resources of one template, checked and ready to be read. `name` is the template. */
+export interface TemplateResource extends ReadableOffer {
+  /** What `resources/templates/list` says of it. */
+  readonly listing: ResourceTemplateType
+  readonly template: ResourceTemplateMatcher
+  readonly list: Lister | undefined
+  readonly complete: ReadonlyMap<string, Completer<AnyCallContext>>
+}
+
+/** Either. */
+export type Resource = FixedResource | TemplateResource
+
+/** A resource as it is declared. */
+export type AnyResourceDefinition = ResourceDescription & {
+  readonly auth?: AnyAuth | undefined
+  readonly list?: unknown
+  readonly complete?: Readonly<Record<string, unknown>> | undefined
+  readonly run: unknown
+}
+
+/**
+ * Checks a resource's definition.
+ *
+ * @param uri of one resource, or a template of URIs (RFC 6570)
+ * @param declared what decorators add to `auth`
+ * @throws {ConfigurationError} when URI, cache hint, completion, `auth` or handler cannot work
+ */
+export function defineResource(
+  uri: string,
+  definition: AnyResourceDefinition,
+  declared?: AccessRule,
+): Resource {
+  const { auth, run, list, complete, cache, name = uri, icons, _meta, size, ...shown } = definition
+  const where = `resource "${uri}"`
+  if (typeof uri !== 'string' || !/^[a-z][a-z0-9+.-]*:./i.test(uri)) {
+    throw new ConfigurationError(`The URI of ${where} must have a scheme, such as notes://all.`)
+  }
+  const rule = ruleOf(where, auth, run, declared)
+  checkCache(cache, rule, where)
+  const common = {
+    kind: 'resource',
+    name: uri,
+    mimeType: shown.mimeType,
+    cache,
+    rule,
+    run: run as Resource['run'],
+    enabled: true,
+  } as const
+  const metadata = {
+    name,
+    ...Object.fromEntries(
+      (['title', 'description', 'mimeType', 'annotations'] as const).flatMap(key =>
+        shown[key] === undefined ? [] : [[key, shown[key]]],
+      ),
+    ),
+    ...(icons && { icons: [...icons] }),
+    ...(_meta && { _meta: { ..._meta } }),
+  }
+  if (!isTemplate(uri)) {
+    if (list !== undefined || complete !== undefined) {
+      throw new ConfigurationError(`list and complete are for templates, and ${where} is a single resource.`)
+    }
+    if (!URL.canParse(uri)) throw new ConfigurationError(`The URI of ${where} is not a URI.`)
+    return { ...common, listing: { uri, ...metadata, ...(size !== undefined && { size }) } }
+  }
+  if (list !== undefined && typeof list !== 'function') {
+    throw new ConfigurationError(`The list of ${where} must be a function that returns resources.`)
+  }
+  const template = compileTemplate(uri)
+  return {
+    ...common,
+    template,
+    listing: { uriTemplate: uri, ...metadata },
+    list: list as Lister | undefined,
+    complete: completersOf(complete ?? {}, template.variableNames, where),
+  }
+}
+
+/** @throws {ConfigurationError} when the hint is none, or would let one user's copy serve another (R199) */
+function checkCache(cache: CacheHint | undefined, rule: AccessRule | undefined, where: string): void {
+  if (cache === undefined) return
+  const { ttlMs = 0, cacheScope = 'private' } = cache
+  if (!Number.isSafeInteger(ttlMs) || ttlMs < 0) {
+    throw new ConfigurationError(`cache.ttlMs of ${where} must be a whole number of milliseconds.`)
+  }
+  if (cacheScope !== 'private' && cacheScope !== 'public') {
+    throw new ConfigurationError(`cache.cacheScope of ${where} must be "public" or "private".`)
+  }
+  if (cacheScope === 'public' && rule) {
+    throw new ConfigurationError(`cache.cacheScope of ${where} cannot be "public", because it has auth.`)
+  }
+}
