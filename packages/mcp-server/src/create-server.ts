@@ -15,6 +15,7 @@ import type { ListSettings } from './calls/lists.ts'
 import { type Config, loadConfig } from './config.ts'
 import { createMcpApp, type RequestEnvironment } from './create-mcp-app.ts'
 import { offersOf } from './decorators.ts'
+import { createDirectCalls } from './direct-calls.ts'
 import { unknownVariables } from './environment.ts'
 import { createInFlight } from './in-flight.ts'
 import { createLazyAdmin } from './lazy-admin.ts'
@@ -169,6 +170,7 @@ export function createServer<
     checkOffers(registry.offers(), options.signIn, options.providers ?? [])
     // Bound first: with port 0 the issuer is known only then, and a second start must not touch the store.
     // Requests that arrive before the parts are joined wait for them.
+    let serving = false
     let open = () => {}
     let fail = (_: unknown) => {}
     const joined = new Promise<void>((resolve, reject) => {
@@ -182,10 +184,16 @@ export function createServer<
         return inFlight.track(serve(request, info))
       },
       { port, host },
+      createDirectCalls(
+        () => (serving ? assembled?.served : undefined),
+        inFlight,
+        status => log.debug({ method: 'POST', path: '/mcp', status }, 'request'),
+      ),
     )
     try {
       const parts = await build(listener.port)
       await served()
+      serving = true
       open()
       release = guardProcess({ log, close: handleSignals ? () => server.close() : undefined })
       if (!silent) {

@@ -119,6 +119,12 @@ const messages: [string, Message][] = [
   ['an id in parts', call({ name: 'echo', arguments: { text: 'hi' } }, { id: 1.5 })],
   ['an id that is null', call({ name: 'echo', arguments: { text: 'hi' } }, { id: null })],
   ['another version of JSON-RPC', call({ name: 'echo', arguments: { text: 'hi' } }, { jsonrpc: '1.0' })],
+  ['more than JSON-RPC has', call({ name: 'echo', arguments: { text: 'hi' } }, { extra: 1 })],
+  ['a related task', call({ name: 'nothing', _meta: { 'io.modelcontextprotocol/related-task': 1 } })],
+  [
+    'capabilities that are none',
+    call({ name: 'nothing', _meta: { 'io.modelcontextprotocol/clientCapabilities': 1 } }),
+  ],
   ['a progress token', call({ name: 'works', _meta: { progressToken: 'p' } })],
   ['a progress token that is none', call({ name: 'works', _meta: { progressToken: {} } })],
   ['a wish for log messages', call({ name: 'works', _meta: { 'io.modelcontextprotocol/logLevel': 'info' } })],

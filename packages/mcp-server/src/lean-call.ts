@@ -5,14 +5,15 @@ import {
   isInputRequiredResult,
   isJsonContentType,
   PROTOCOL_VERSION_META_KEY,
+  RELATED_TASK_META_KEY,
   type RequestId,
   SERVER_INFO_META_KEY,
   type ServerContext,
   SUPPORTED_PROTOCOL_VERSIONS,
 } from '@modelcontextprotocol/server'
+import { LRUCache } from 'lru-cache'
 import type { CallServices } from './calls/perform.ts'
 import type { ClientExchange } from './elicit/exchange.ts'
-import { jsonHeaders } from './json-response.ts'
 import type { Registry } from './registry.ts'
 import type { Call, Caller, ClientCaller } from './tools/call-context.ts'
 import { callTool } from './tools/call-tool.ts'
@@ -45,7 +46,7 @@ const legacyRevisions: ReadonlySet<string> = new Set(
 export function readLeanCall({ headers }: Request, body: unknown, registry: Registry): LeanCall | undefined {
   if (!isRecord(body) || body.method !== 'tools/call' || body.jsonrpc !== '2.0') return undefined
   const { id, params } = body
-  if (!isRequestId(id) || !isRecord(params)) return undefined
+  if (Object.keys(body).length !== 4 || !isRequestId(id) || !isRecord(params)) return undefined
   const { name, arguments: args, _meta: meta } = params
   if (typeof name !== 'string' || (args !== undefined && !isRecord(args))) return undefined
   if (meta !== undefined && !isPlainMeta(meta)) return undefined
@@ -60,8 +61,7 @@ export function readLeanCall({ headers }: Request, body: unknown, registry: Regi
   if (meta !== undefined && PROTOCOL_VERSION_META_KEY in meta) {
     if (meta[PROTOCOL_VERSION_META_KEY] !== modernRevision || version !== modernRevision) return undefined
     if (headers.get('mcp-method') !== 'tools/call' || headers.get('mcp-name') !== name) return undefined
-    const route = classifyInboundRequest({ httpMethod: 'POST', protocolVersionHeader: version, body })
-    return route.kind === 'modern' ? { tool, id, params, era: 'modern' } : undefined
+    return isValidEnvelope(meta, body) ? { tool, id, params, era: 'modern' } : undefined
   }
   if (version !== null && !legacyRevisions.has(version)) return undefined
   // A session is more than one request.
@@ -71,6 +71,21 @@ export function readLeanCall({ headers }: Request, body: unknown, registry: Regi
     : undefined
 }
 
+/** Envelopes that the SDK took, as JSON: a client sends the same one with each request. */
+const takenEnvelopes = new LRUCache<string, true>({ max: 1_000 })
+
+function isValidEnvelope(meta: Record<string, unknown>, body: unknown): boolean {
+  const key = JSON.stringify(meta)
+  if (takenEnvelopes.has(key)) return true
+  const route = classifyInboundRequest({ httpMethod: 'POST', protocolVersionHeader: modernRevision, body })
+  if (route.kind !== 'modern') return false
+  if (key.length <= maxKeptEnvelope) takenEnvelopes.set(key, true)
+  return true
+}
+
+/** Characters. */
+const maxKeptEnvelope = 2_000
+
 const isRecord = (value: unknown): value is Record<string, unknown> =>
   typeof value === 'object' && value !== null && !Array.isArray(value)
 
@@ -79,12 +94,15 @@ const isRequestId = (id: unknown): id is RequestId => typeof id === 'string' || 
 function isPlainMeta(meta: unknown): meta is Record<string, unknown> {
   if (!isRecord(meta)) return false
   const { progressToken } = meta
+  if (RELATED_TASK_META_KEY in meta) return false
   return progressToken === undefined || isRequestId(progressToken)
 }
 
 /**
  * Answers a call directly. As soon as its handler sends something to the client, or asks it for something, the engine
  * takes over: the handler goes on where it is, and what it sends and returns goes through the engine.
+ *
+ * @returns the body of a JSON answer with status 200, or what the engine answers
  */
 export function answerLean(
   lean: LeanCall,
@@ -97,7 +115,7 @@ export function answerLean(
     /** How the call asks its client. Undefined: it cannot. */
     exchange: ClientExchange | undefined
   },
-): Promise<Response> {
+): Promise<string | Response> {
   const { tool, id, params, era } = lean
   return new Promise((resolve, reject) => {
     let client: Promise<ServerContext> | undefined
@@ -138,28 +156,22 @@ export function answerLean(
         client.catch(() => {})
         return
       }
-      resolve(directResponse(era, id, result as CallToolResult, options.identity))
+      resolve(directAnswer(era, id, result as CallToolResult, options.identity))
     }, reject)
   })
 }
 
-/** The very answer that the engine would give. */
-function directResponse(
+/** The body of the very answer that the engine would give. */
+function directAnswer(
   era: Call['era'],
   id: RequestId,
   result: CallToolResult,
   { name, version }: ServerIdentity,
-): Response {
-  const encoded =
-    era === 'legacy'
-      ? result
-      : {
-          ...result,
-          resultType: 'complete',
-          _meta: {
-            ...result._meta,
-            [SERVER_INFO_META_KEY]: result._meta?.[SERVER_INFO_META_KEY] ?? { name, version },
-          },
-        }
-  return new Response(JSON.stringify({ result: encoded, jsonrpc: '2.0', id }), { headers: jsonHeaders })
+): string {
+  if (era === 'legacy') return JSON.stringify({ result, jsonrpc: '2.0', id })
+  const _meta = {
+    ...result._meta,
+    [SERVER_INFO_META_KEY]: result._meta?.[SERVER_INFO_META_KEY] ?? { name, version },
+  }
+  return JSON.stringify({ result: { ...result, resultType: 'complete', _meta }, jsonrpc: '2.0', id })
 }

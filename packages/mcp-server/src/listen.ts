@@ -1,7 +1,8 @@
-import { createServer, type Server } from 'node:http'
+import { createServer, type IncomingMessage, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { getRequestListener, type HttpBindings } from '@hono/node-server'
 import { ConfigurationError } from '@sallyport/oauth'
+import type { DirectCalls } from './direct-calls.ts'
 
 /** A listening server. */
 export interface Listener {
@@ -20,16 +21,23 @@ const timeouts = { headersTimeout: 10_000, requestTimeout: 30_000, keepAliveTime
  *
  * @param handle answers a request; `remoteAddress` is the peer's, no header is believed (R197)
  * @param address.host undefined: all interfaces
+ * @param direct takes requests before they become a `Request`. Default: none
  * @throws {ConfigurationError} when the port or address cannot be used
  */
 export async function listen(
   handle: (request: Request, info: { remoteAddress?: string }) => Promise<Response>,
   address: { port: number; host: string | undefined },
+  direct: DirectCalls = () => false,
 ): Promise<Listener> {
+  /** Answers that were found on the short way and are sent on the long one. */
+  const found = new WeakMap<IncomingMessage, Promise<Response>>()
   // The globals of the process are not ours to replace.
   const listener = getRequestListener(
     (request, env) => {
-      const { remoteAddress } = (env as HttpBindings).incoming.socket
+      const { incoming } = env as HttpBindings
+      const response = found.get(incoming)
+      if (response) return response
+      const { remoteAddress } = incoming.socket
       return handle(request, remoteAddress === undefined ? {} : { remoteAddress })
     },
     { overrideGlobalObjects: false },
@@ -41,7 +49,11 @@ export async function listen(
       outgoing.on('close', () => {
         if (closed) setImmediate(() => server.closeIdleConnections())
       })
-      void listener(incoming, outgoing)
+      const respond = (response: Promise<Response>) => {
+        found.set(incoming, response)
+        void listener(incoming, outgoing)
+      }
+      if (!direct(incoming, outgoing, respond)) void listener(incoming, outgoing)
     },
   )
   await bind(server, address)

@@ -133,8 +133,14 @@ export function createEventSink(
 ): EventSink {
   const write: RecordedEventSink = ({ type, at: _, ...fields }) =>
     log[levels[type] ?? 'info']({ event: type, ...fields })
-  return createEventEmitter([write, ...sinks], {
+  const emit = createEventEmitter([write, ...sinks], {
     clock,
     onSinkError: error => log.error({ err: error }, 'an event could not be told to the audit log or onEvent'),
   })
+  if (sinks.length > 0) return emit
+  const { isLevelEnabled } = log as { isLevelEnabled?: (level: string) => boolean }
+  // Calls are many: an event that nobody would be told is not put together.
+  return event => {
+    if (levels[event.type] !== 'debug' || isLevelEnabled?.call(log, 'debug') !== false) emit(event)
+  }
 }

@@ -11,7 +11,7 @@ import type { GuardedChanges } from './calls/changes.ts'
 import type { ClientExchange } from './elicit/exchange.ts'
 import type { OpenRound } from './elicit/open-round.ts'
 import { createUrlRequiredExchange } from './elicit/url-required.ts'
-import { jsonResponse } from './json-response.ts'
+import { jsonHeaders, jsonResponse } from './json-response.ts'
 import { answerLean, readLeanCall } from './lean-call.ts'
 import { judgeOperation } from './operation.ts'
 import { isPlainEncoding, parseJson, readBody } from './read-body.ts'
@@ -22,6 +22,12 @@ import { createSdkServer, type SdkServerParts, type SdkServerUse } from './tools
 /** The MCP endpoint. */
 export interface McpEndpoint {
   handle(request: Request): Promise<Response>
+  /**
+   * Answers a POST whose body was read, and is within its limit.
+   *
+   * @returns the body of a JSON answer with status 200, or any other answer
+   */
+  call(request: Request, bytes: Uint8Array): Promise<string | Response>
   /** Waits for no person any more: calls that asked one end. */
   stopAsking(): void
   /** Ends subscriptions and aborts what still runs. */
@@ -84,34 +90,34 @@ export function createMcpEndpoint(options: {
     )
   }
 
+  async function answer(request: Request, bytes: Uint8Array | undefined): Promise<string | Response> {
+    const body = bytes && parseJson(bytes)
+    const passed = await gate(request, judgeOperation(body, parts.registry, options.challengeOnConnect))
+    if ('response' in passed) return passed.response
+    if (bytes && body === undefined) {
+      const error = { code: -32700, message: 'Parse error: send one JSON-RPC message.' }
+      return jsonResponse({ jsonrpc: '2.0', id: null, error }, 400)
+    }
+    const { caller } = passed
+    const serve = (ongoing?: SdkServerUse['callTool']) => serveBySdk(request, body, caller, ongoing)
+    const lean = options.leanCalls && bytes ? readLeanCall(request, body, parts.registry) : undefined
+    if (!lean) return serve()
+    // Who calls in the 2025 way without a session has nothing to be asked over.
+    const round = lean.era === 'modern' ? await openRound(body, caller, request.signal) : undefined
+    if (round === 'refused') return stateRefused(body)
+    return answerLean(lean, request, caller, { ...parts, engine: serve, exchange: round })
+  }
+
   return {
     async handle(request) {
       const isPost = request.method === 'POST'
       if (isPost && !isPlainEncoding(request)) return encodedResponse()
-      const bytes = isPost ? await readBody(request, options.maxBodyBytes) : new Uint8Array()
-      if (!bytes) return tooLargeResponse()
-      const body = isPost ? parseJson(bytes) : undefined
-      const passed = await gate(request, judgeOperation(body, parts.registry, options.challengeOnConnect))
-      if ('response' in passed) return passed.response
-      if (isPost && body === undefined) {
-        return jsonResponse(
-          {
-            jsonrpc: '2.0',
-            id: null,
-            error: { code: -32700, message: 'Parse error: send one JSON-RPC message.' },
-          },
-          400,
-        )
-      }
-      const { caller } = passed
-      const serve = (ongoing?: SdkServerUse['callTool']) => serveBySdk(request, body, caller, ongoing)
-      const lean = options.leanCalls && isPost ? readLeanCall(request, body, parts.registry) : undefined
-      if (!lean) return serve()
-      // Who calls in the 2025 way without a session has nothing to be asked over.
-      const round = lean.era === 'modern' ? await openRound(body, caller, request.signal) : undefined
-      if (round === 'refused') return stateRefused(body)
-      return answerLean(lean, request, caller, { ...parts, engine: serve, exchange: round })
+      const bytes = isPost ? await readBody(request, options.maxBodyBytes) : undefined
+      if (isPost && !bytes) return tooLargeResponse()
+      const answered = await answer(request, bytes)
+      return typeof answered === 'string' ? new Response(answered, { headers: jsonHeaders }) : answered
     },
+    call: answer,
     stopAsking: options.stopAsking,
     async close() {
       await sessions.close()

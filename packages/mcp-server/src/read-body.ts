@@ -37,10 +37,12 @@ export async function readBody(
 export const isPlainEncoding = (request: Request): boolean =>
   /^(identity)?$/i.test(request.headers.get('content-encoding')?.trim() ?? '')
 
+const utf8 = new TextDecoder('utf-8', { fatal: true })
+
 /** The value of JSON text, or undefined when it is not JSON, not UTF-8, or nests deeper than `maxJsonDepth`. */
 export function parseJson(bytes: Uint8Array): unknown {
   try {
-    const text = new TextDecoder('utf-8', { fatal: true }).decode(bytes)
+    const text = utf8.decode(bytes)
     return isShallow(text) ? JSON.parse(text) : undefined
   } catch {
     return undefined

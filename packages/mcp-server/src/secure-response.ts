@@ -1,3 +1,15 @@
+const plain = {
+  'Content-Type': 'application/json',
+  'Cache-Control': 'no-store',
+  'Content-Security-Policy': "default-src 'none'; frame-ancestors 'none'",
+  'X-Content-Type-Options': 'nosniff',
+  Vary: 'Authorization',
+} as const
+const strict = { ...plain, 'Strict-Transport-Security': 'max-age=31536000' } as const
+
+/** What `secureResponse` makes of the headers of a JSON answer. */
+export const secureHeaders = (https: boolean): Record<string, string> => (https ? strict : plain)
+
 /**
  * Headers every answer carries (R197–R199). What a handler has set stays; pages of our own bring a stricter
  * policy, so the default one is for everything that is not a page.
