@@ -110,7 +110,14 @@ export const pageLogin: PageLogin = {
   handle: async () => ({ issuer: 'https://idp.example', subject: 'ada' }),
 }
 
-export interface Fixture {
+/** What clients ask of a server; `change` replaces or (undefined) removes parameters. */
+export interface ClientRequests<Reply = Response> {
+  redeem(client: TestClient, code: string, change?: Record<string, string | undefined>): Promise<Reply>
+  refresh(client: TestClient, token: string, change?: Record<string, string | undefined>): Promise<Reply>
+  revoke(client: TestClient, token: string, change?: Record<string, string | undefined>): Promise<Reply>
+}
+
+export interface Fixture extends ClientRequests {
   server: AuthorizationServer
   store: Store
   /** What the server said happened, oldest first: without stamps, and without what it finds suspicious in that. */
@@ -125,10 +132,6 @@ export interface Fixture {
   ): Promise<Response>
   /** Puts a token family with an authorization code into the store, as a sign-in would. */
   placeCode(client: TestClient, change?: Partial<Grant>): Promise<{ code: string; grantId: string }>
-  /** Redeems a code as its client would; `change` replaces or (undefined) removes parameters. */
-  redeem(client: TestClient, code: string, change?: Record<string, string | undefined>): Promise<Response>
-  refresh(client: TestClient, token: string, change?: Record<string, string | undefined>): Promise<Response>
-  revoke(client: TestClient, token: string, change?: Record<string, string | undefined>): Promise<Response>
   /** A family whose code has been redeemed. */
   session(
     client: TestClient,
@@ -142,6 +145,51 @@ const present = (parameters: Record<string, string | undefined>): Record<string,
   Object.fromEntries(
     Object.entries(parameters).filter((entry): entry is [string, string] => entry[1] !== undefined),
   )
+
+/** Requests of clients, sent by a `post` that leads to a server. */
+export function clientRequests<Reply>(
+  post: (path: string, body: Record<string, string>, headers: Record<string, string>) => Promise<Reply>,
+): ClientRequests<Reply> {
+  const toTokenEndpoint =
+    (what: (value: string) => Record<string, string>): ClientRequests<Reply>['redeem'] =>
+    (client, value, change = {}) =>
+      post('/oauth/token', present({ ...what(value), ...client.body, ...change }), client.headers)
+  return {
+    redeem: toTokenEndpoint(code => ({ grant_type: 'authorization_code', code, code_verifier: verifier })),
+    refresh: toTokenEndpoint(token => ({ grant_type: 'refresh_token', refresh_token: token })),
+    revoke: (client, token, change = {}) =>
+      post('/oauth/revoke', present({ token, ...client.body, ...change }), client.headers),
+  }
+}
+
+/** Puts a token family with an authorization code into a store, as a sign-in would. */
+export async function placeCode(
+  store: Store,
+  client: TestClient,
+  now: number,
+  change: Partial<Grant> = {},
+): Promise<{ code: string; grantId: string }> {
+  const id = newGrantId(systemRandom)
+  const code = mintAuthorizationCode(systemRandom, id)
+  const record: Grant = {
+    version: 1,
+    id,
+    userId: 'user-1',
+    clientId: client.clientId,
+    redirectUri,
+    resource,
+    scopes: ['notes:read', 'notes:write'],
+    authTime: now,
+    amr: [],
+    createdAt: now,
+    endsAt: now + 2_592_000,
+    accessEndsAt: 0,
+    code: { hash: code.hash, challenge, expiresAt: now + 600, failures: 0 },
+    ...change,
+  }
+  await store.putGrant({ record, now })
+  return { code: code.value, grantId: id }
+}
 
 export function createFixture(
   options: Partial<AuthorizationServerOptions> = {},
@@ -180,34 +228,7 @@ export function createFixture(
     if (!response) throw new Error(`${path} is not a path of the server`)
     return response
   }
-  const redeem: Fixture['redeem'] = (client, code, change = {}) =>
-    post(
-      '/oauth/token',
-      present({ grant_type: 'authorization_code', code, code_verifier: verifier, ...client.body, ...change }),
-      client.headers,
-    )
-  const placeCode: Fixture['placeCode'] = async (client, change = {}) => {
-    const id = newGrantId(systemRandom)
-    const code = mintAuthorizationCode(systemRandom, id)
-    const record: Grant = {
-      version: 1,
-      id,
-      userId: 'user-1',
-      clientId: client.clientId,
-      redirectUri,
-      resource,
-      scopes: ['notes:read', 'notes:write'],
-      authTime: time.now,
-      amr: [],
-      createdAt: time.now,
-      endsAt: time.now + 2_592_000,
-      accessEndsAt: 0,
-      code: { hash: code.hash, challenge, expiresAt: time.now + 600, failures: 0 },
-      ...change,
-    }
-    await store.putGrant({ record, now: time.now })
-    return { code: code.value, grantId: id }
-  }
+  const requests = clientRequests(post)
 
   return {
     server,
@@ -215,19 +236,11 @@ export function createFixture(
     events,
     time,
     post,
-    placeCode,
-    redeem,
-    refresh: (client, token, change = {}) =>
-      post(
-        '/oauth/token',
-        present({ grant_type: 'refresh_token', refresh_token: token, ...client.body, ...change }),
-        client.headers,
-      ),
-    revoke: (client, token, change = {}) =>
-      post('/oauth/revoke', present({ token, ...client.body, ...change }), client.headers),
+    ...requests,
+    placeCode: (client, change) => placeCode(store, client, time.now, change),
     async session(client, change) {
-      const { code, grantId } = await placeCode(client, change)
-      const body = (await (await redeem(client, code)).json()) as Record<string, string>
+      const { code, grantId } = await placeCode(store, client, time.now, change)
+      const body = (await (await requests.redeem(client, code)).json()) as Record<string, string>
       return { grantId, code, access: body.access_token!, refresh: body.refresh_token! }
     },
     isLive: access =>
