@@ -28,10 +28,10 @@ export function createRequestHandler(context: Context, routes: readonly Route[])
     const first = candidates[0]
     if (!first) return undefined
     const limits = context.limits.from(info.remoteAddress)
-    const response = await inRequest(
-      () => answer({ ...context, limits }, candidates, request, info),
-      limits.sourceHash === undefined ? {} : { sourceHash: limits.sourceHash },
-    )
+    const response = await inRequest(() => answer({ ...context, limits }, candidates, request, info), {
+      limitsStoreWait: true,
+      ...(limits.sourceHash !== undefined && { sourceHash: limits.sourceHash }),
+    })
     if (first.cors === 'open') {
       for (const [name, value] of Object.entries(corsHeaders)) response.headers.set(name, value)
     }

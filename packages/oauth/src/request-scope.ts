@@ -6,6 +6,32 @@ export interface RequestScope {
   readonly requestId: string
   /** Keyed hash of where the request comes from. */
   readonly sourceHash?: string | undefined
+  /** How long it has waited for the store; undefined where nobody limits the sum. */
+  readonly storeWait?: StoreWait | undefined
+}
+
+/** The time in which at least one step on the store was under way, in milliseconds. */
+export interface StoreWait {
+  readonly elapsedMs: number
+  /** A step begins; the function says that it has ended. */
+  begin(): () => void
+}
+
+function createStoreWait(): StoreWait {
+  let underWay = 0
+  let since = 0
+  let totalMs = 0
+  return {
+    get elapsedMs() {
+      return underWay === 0 ? totalMs : totalMs + performance.now() - since
+    },
+    begin() {
+      if (underWay++ === 0) since = performance.now()
+      return () => {
+        if (--underWay === 0) totalMs += performance.now() - since
+      }
+    },
+  }
 }
 
 const scopes = new AsyncLocalStorage<RequestScope>()
@@ -14,16 +40,23 @@ const scopes = new AsyncLocalStorage<RequestScope>()
  * Runs what answers a request, so that all events of it carry the same id. Inside a request the id stays.
  *
  * @param known.sourceHash where the request comes from, when that is known
+ * @param known.limitsStoreWait its steps on the store share the time there is for one (R165). Not for a tool, which may
+ *   take as many as it likes. Default: as outside, or false
  * @param known.newId makes an id. Default: a random UUID
  */
 export function inRequest<T>(
   run: () => T,
-  { sourceHash, newId = () => crypto.randomUUID() }: { sourceHash?: string; newId?: () => string } = {},
+  {
+    sourceHash,
+    limitsStoreWait = false,
+    newId = () => crypto.randomUUID(),
+  }: { sourceHash?: string; limitsStoreWait?: boolean; newId?: () => string } = {},
 ): T {
   const outer = scopes.getStore()
   let id: string | undefined
   const scope: RequestScope = {
     sourceHash: sourceHash ?? outer?.sourceHash,
+    storeWait: outer?.storeWait ?? (limitsStoreWait ? createStoreWait() : undefined),
     // Made when somebody asks: most requests have no event.
     get requestId() {
       id ??= outer?.requestId ?? newId()

@@ -1,5 +1,6 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import { StoreUnavailableError } from '../errors.ts'
+import { currentRequest } from '../request-scope.ts'
 import type { Script } from './lua.generated.ts'
 import { createRedisClock } from './redis-clock.ts'
 import type { RedisConnection } from './redis-connection.ts'
@@ -9,7 +10,10 @@ export type RedisReply = readonly (string | number | null)[]
 
 /** Commands with a bounded wait: an answer, or `StoreUnavailableError` and nothing that happens later. */
 export interface RedisCommands {
-  /** When a step that begins now must have ended, on `performance.now()`: for all commands of one step together. */
+  /**
+   * When a step that begins now must have ended, on `performance.now()`: for all commands of one step together, and
+   * for all steps of a request that limits its wait.
+   */
   stepEndsAt(): number
   /**
    * Runs a script. `args` are those after the deadline. Undefined when a key holds what is not ours (R172).
@@ -40,11 +44,16 @@ export function createRedisCommands(connection: RedisConnection, stepTimeoutMs: 
   const clock = createRedisClock(connection)
   let isClosed = false
 
-  const stepEndsAt = () => performance.now() + stepTimeoutMs
+  const stepEndsAt = () => {
+    // R165: four steps that each just made it would be one very late answer.
+    const waitedMs = currentRequest()?.storeWait?.elapsedMs ?? 0
+    return performance.now() + Math.max(stepTimeoutMs - waitedMs, 0)
+  }
   const remaining = (until: number) => Math.max(until - performance.now(), 0)
 
   const withinTime = <T>(attempt: () => Promise<T>, until: number): Promise<T | undefined> => {
     let reason = 'timeout'
+    const end = currentRequest()?.storeWait?.begin()
     const attempts = async (): Promise<T | undefined> => {
       // Whether Redis may still get to an earlier attempt. It does not after `until`; before, nobody is told that
       // the step failed (R165).
@@ -74,7 +83,10 @@ export function createRedisCommands(connection: RedisConnection, stepTimeoutMs: 
     const timeout = new Promise<never>((_, reject) => {
       timer = setTimeout(() => reject(redisUnavailable(reason)), remaining(until))
     })
-    return Promise.race([attempts(), timeout]).finally(() => clearTimeout(timer))
+    return Promise.race([attempts(), timeout]).finally(() => {
+      clearTimeout(timer)
+      end?.()
+    })
   }
 
   return {

@@ -51,7 +51,10 @@ export interface RedisStoreOptions {
   onEvent?: EventSink
   /** How long one command may take, in milliseconds. Default 1000. */
   commandTimeoutMs?: number
-  /** How long a step may take, all its attempts together, in milliseconds. Default 2500. */
+  /**
+   * How long a step may take, all its attempts together, in milliseconds; the steps of one OAuth request share it.
+   * Default 2500.
+   */
   stepTimeoutMs?: number
   /** How often the revocation feed shows that it is complete, in milliseconds. Default 5000. */
   heartbeatMs?: number
