@@ -5,8 +5,12 @@ import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
 export interface RedisProxy {
   readonly port: number
   readonly url: string
-  /** Passes the next request that contains `text` on, and closes its connection instead of the reply. */
-  loseReplyTo(text: string): void
+  /** Passes the next request that contains one of `texts` on, and closes its connection instead of the reply. */
+  loseReplyTo(...texts: string[]): void
+  /** Which of them it was, most recent last. */
+  readonly lost: readonly string[]
+  /** Holds everything back for so many milliseconds, from the next request on that contains `text`. */
+  hangAt(text: string, milliseconds: number): void
   /** Answers the next requests that contain `text` itself, so many times, with this line. */
   answer(text: string, line: string, times: number): void
   /** How often a loss or an answer that was asked for has happened. */
@@ -24,7 +28,9 @@ export async function startRedisProxy(target: { port: number }): Promise<RedisPr
   const sockets = new Set<Socket>()
   let held: (() => void)[] | undefined
   let delayMs = 0
-  let lose: string | undefined
+  let lose: readonly string[] = []
+  const lost: string[] = []
+  let hang: { text: string; milliseconds: number } | undefined
   let answers: { text: string; line: string; times: number } | undefined
   let interventions = 0
 
@@ -32,6 +38,11 @@ export async function startRedisProxy(target: { port: number }): Promise<RedisPr
     const write = () => void (to.writable && to.write(chunk))
     if (held) held.push(write)
     else write()
+  }
+  const release = () => {
+    const late = held ?? []
+    held = undefined
+    for (const write of late) write()
   }
   const server = createServer(client => {
     const upstream = connect(target.port, '127.0.0.1')
@@ -57,9 +68,17 @@ export async function startRedisProxy(target: { port: number }): Promise<RedisPr
         if (--answers.times === 0) answers = undefined
         return
       }
-      if (lose !== undefined && text.includes(lose)) {
-        lose = undefined
+      const losing = lose.find(each => text.includes(each))
+      if (losing !== undefined) {
+        lose = []
+        lost.push(losing)
         isLost = true
+      }
+      if (hang && text.includes(hang.text)) {
+        interventions++
+        held ??= []
+        setTimeout(release, hang.milliseconds)
+        hang = undefined
       }
       deliver(upstream, chunk)
     })
@@ -77,8 +96,12 @@ export async function startRedisProxy(target: { port: number }): Promise<RedisPr
   return {
     port,
     url: `redis://127.0.0.1:${port}`,
-    loseReplyTo: text => {
-      lose = text
+    loseReplyTo: (...texts) => {
+      lose = texts
+    },
+    lost,
+    hangAt: (text, milliseconds) => {
+      hang = { text, milliseconds }
     },
     answer: (text, line, times) => {
       answers = { text, line, times }
@@ -92,11 +115,7 @@ export async function startRedisProxy(target: { port: number }): Promise<RedisPr
     hang: () => {
       held ??= []
     },
-    release: () => {
-      const late = held ?? []
-      held = undefined
-      for (const write of late) write()
-    },
+    release,
     async close() {
       held = undefined
       for (const socket of sockets) socket.destroy()

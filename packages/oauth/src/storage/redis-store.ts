@@ -1,9 +1,11 @@
 import { StoreUnavailableError } from '../errors.ts'
 import type { EventSink } from '../events.ts'
 import { sha256 } from '../protocol/hash.ts'
+import { systemRandom } from '../runtime.ts'
 import { countGrant, grantEndsAt } from './grant-steps.ts'
 import { createKeys } from './keys.ts'
 import { type Script, scripts } from './lua.generated.ts'
+import { operationId } from './operation-id.ts'
 import type { RecordKind } from './record-keeper.ts'
 import {
   type Connection,
@@ -588,7 +590,8 @@ export async function createRedisStore({
         'signing_key',
         scripts.retireSigningKey,
         [keys.signingKeys()],
-        [now, kid, retiresAt],
+        // Only this adapter sends a step again, so it can name it.
+        [now, kid, retiresAt, operationId(systemRandom)],
       )
       return (reply?.[0] ?? 'unknown') as 'retired' | 'already' | 'unknown'
     },
@@ -602,12 +605,12 @@ export async function createRedisStore({
       return (reply?.[0] ?? 'stale') as 'resealed' | 'stale'
     },
 
-    async claimSingleUse({ kind, idHash, expiresAt, operationId, now }) {
+    async claimSingleUse({ kind, idHash, expiresAt, operationId: id, now }) {
       const reply = await run(
         'single_use',
         scripts.claimSingleUse,
         [keys.singleUse(kind, idHash)],
-        [now, operationId, expiresAt],
+        [now, id, expiresAt],
       )
       // An unreadable mark is still a mark.
       return (reply?.[0] ?? 'used') as 'claimed' | 'used'

@@ -652,7 +652,7 @@ export function describeStoreContract(
         expect(heard).toEqual(
           ['by user', 'by replay', 'by reuse'].map(grantId => ({ grantId, accessEndsAt: now + 900 })),
         )
-        await expect.poll(() => synced).toBeGreaterThan(0)
+        await expect.poll(() => synced, { timeout: 10_000 }).toBeGreaterThan(0)
         stop()
         await openFamily({ id: 'after' }, redeem({ id: 'after' }))
         await store.revokeGrant(revoke({ id: 'after' }))

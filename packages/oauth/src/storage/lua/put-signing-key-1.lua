@@ -32,6 +32,8 @@ put_order(ARGV[3], own and own.sequence or last + 1, tonumber(ARGV[4]))
 redis.call('HSET', KEYS[1], 'sealed:' .. ARGV[3], ARGV[5], 'record:' .. ARGV[3], ARGV[6])
 redis.call('EXPIRE', KEYS[1], ARGV[8])
 for _, kid in ipairs(ended) do
-  if kid ~= ARGV[3] then redis.call('HDEL', KEYS[1], 'order:' .. kid, 'sealed:' .. kid, 'record:' .. kid) end
+  if kid ~= ARGV[3] then
+    redis.call('HDEL', KEYS[1], 'order:' .. kid, 'sealed:' .. kid, 'record:' .. kid, 'retired:' .. kid)
+  end
 end
 return { 'stored' }

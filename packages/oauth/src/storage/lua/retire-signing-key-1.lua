@@ -5,6 +5,7 @@
 -- ARGV[2] now, seconds
 -- ARGV[3] kid
 -- ARGV[4] when it retires, seconds
+-- ARGV[5] operation id
 -- Result  {'retired' | 'already' | 'unknown'} {'late'}
 -- include: step
 -- include: signing-keys
@@ -12,6 +13,11 @@ if is_late() then return { 'late' } end
 local key = find_key(ARGV[3])
 if not key then return { 'unknown' } end
 local retires_at = tonumber(ARGV[4])
-if key.retires_at ~= 0 and key.retires_at <= retires_at then return { 'already' } end
+if key.retires_at ~= 0 and key.retires_at <= retires_at then
+  -- R164: the same step, sent again because its reply was lost.
+  local is_own = redis.call('HGET', KEYS[1], 'retired:' .. ARGV[3]) == ARGV[5]
+  return { is_own and 'retired' or 'already' }
+end
 put_order(ARGV[3], key.sequence, retires_at)
+redis.call('HSET', KEYS[1], 'retired:' .. ARGV[3], ARGV[5])
 return { 'retired' }

@@ -1,5 +1,5 @@
--- Signing keys of a tenant: one hash, with three fields for each kid: order → "sequence:retires at", the sealed
--- private key, and the rest as one record.
+-- Signing keys of a tenant: one hash, with these fields for each kid: order → "sequence:retires at", the sealed
+-- private key, the rest as one record, and the operation that retired it.
 local function find_key(kid)
   local order = redis.call('HGET', KEYS[1], 'order:' .. kid)
   if not order then return nil end
