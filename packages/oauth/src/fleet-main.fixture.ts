@@ -95,8 +95,8 @@ async function answer(call: FleetCall): Promise<unknown> {
       return { state, elapsedMs: elapsed() }
     }
     case 'admin': {
-      const step = Reflect.get(fixture.server.admin, call.step) as (id?: string) => Promise<unknown>
-      return inGates(call, () => step(call.of))
+      const step = Reflect.get(fixture.server.admin, call.step) as (...of: string[]) => Promise<unknown>
+      return inGates(call, () => step(...call.of))
     }
     case 'setTime':
       fixture.time.now = call.now

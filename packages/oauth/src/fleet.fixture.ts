@@ -1,6 +1,7 @@
 import { fork } from 'node:child_process'
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
+import type { Admin } from './admin.ts'
 import { type ClientRequests, clientRequests, issuer } from './authorization-server.fixture.ts'
 import type { SallyportEvent } from './events.ts'
 import type { SigningKeyRotation } from './keys/signing-key-rotation.ts'
@@ -29,7 +30,7 @@ export interface FleetAnswer {
   elapsedMs: number
 }
 
-export type AdminStep = 'revokeUser' | 'disableUser' | 'revokeClient' | 'revokeGrant' | 'revokeAll'
+export type AdminStep = Exclude<keyof Admin, 'stats'>
 
 type Question =
   | {
@@ -41,7 +42,7 @@ type Question =
     }
   | { do: 'get'; url: string }
   | { do: 'verify'; access: string }
-  | { do: 'admin'; step: AdminStep; of: string | undefined; isGated: boolean }
+  | { do: 'admin'; step: AdminStep; of: string[]; isGated: boolean }
   | { do: 'setTime'; now: number }
   | { do: 'events' }
 export type FleetCall = Question & { id: number }
@@ -66,7 +67,7 @@ export interface FleetProcess extends ClientRequests<FleetAnswer> {
   onParked: (request: ParkedRequest) => void
   verify(access: string): Promise<{ state: TokenState; elapsedMs: number }>
   /** Resolves to what the operator is told. */
-  admin(step: AdminStep, of?: string): Promise<unknown>
+  admin(step: AdminStep, ...of: string[]): Promise<unknown>
   getJwks(): Promise<unknown>
   setTime(now: number): Promise<void>
   events(): Promise<SallyportEvent[]>
@@ -103,7 +104,7 @@ export async function startFleetProcess(settings: FleetSettings): Promise<FleetP
     ...clientRequests<FleetAnswer>((path, body, headers) =>
       ask({ do: 'post', path, body, headers, isGated }),
     ),
-    admin: (step, of) => ask({ do: 'admin', step, of, isGated }),
+    admin: (step, ...of) => ask({ do: 'admin', step, of, isGated }),
   })
 
   const fleetProcess: FleetProcess = {
