@@ -2,15 +2,10 @@ import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import * as oauth from 'oauth4webapi'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { type Canary, found } from './support/canaries.ts'
 import { callTool, mcpRequest } from './support/mcp-request.ts'
 import { createRawClient, type RawClient } from './support/raw-client.ts'
 import { type Sallyport, startSallyport } from './support/sallyport.ts'
-
-/** A value that may show up in few places, and what it is, for the message. */
-interface Canary {
-  kind: string
-  value: string
-}
 
 let sallyport: Sallyport
 /** Secrets between client and server. */
@@ -35,28 +30,6 @@ function keepTokens(reply: { access_token?: unknown; refresh_token?: unknown; id
   keep('refresh token', reply.refresh_token)
   keep('id token', reply.id_token)
 }
-
-/** A value as it might hide: as it is, in base64, hex, reversed by 13 letters, URL-encoded (R162). */
-function disguises(value: string): string[] {
-  const bytes = Buffer.from(value)
-  const rotated = value.replace(/[a-z]/gi, letter => {
-    const base = letter <= 'Z' ? 65 : 97
-    return String.fromCharCode(((letter.charCodeAt(0) - base + 13) % 26) + base)
-  })
-  return [
-    value,
-    bytes.toString('base64').replace(/=+$/, ''),
-    bytes.toString('base64url'),
-    bytes.toString('hex'),
-    rotated,
-    encodeURIComponent(value),
-  ]
-}
-
-const found = (haystack: string, canaries: readonly Canary[]): string[] =>
-  canaries
-    .filter(({ value }) => disguises(value).some(form => haystack.includes(form)))
-    .map(({ kind, value }) => `${kind} (${value.length} characters)`)
 
 const secretsOfUpstream = (): Canary[] => [
   ...sallyport.upstream.control.secrets.map(({ kind, value }) => ({ kind: `upstream ${kind}`, value })),

@@ -12,6 +12,8 @@ import { Redis } from 'ioredis'
 export interface RedisServer {
   readonly port: number
   readonly url: string
+  /** Where its files are. */
+  readonly folder: string
   /** A client without any of our settings, for looking and for breaking things. */
   readonly client: Redis
   /** Freezes the process, as a machine that stalls does. */
@@ -43,6 +45,7 @@ export async function startRedisServer(config: Record<string, string> = {}): Pro
   return {
     port,
     url: `redis://127.0.0.1:${port}`,
+    folder,
     client,
     freeze: () => void child.kill('SIGSTOP'),
     thaw: () => void child.kill('SIGCONT'),
