@@ -334,12 +334,9 @@ export const areas: readonly RequirementArea[] = [
 
 /** Why a requirement has no test. A requirement that has both is an error: the list must not go stale. */
 export const untested: Readonly<Record<number, string>> = {
-  130: 'not applicable: token exchange is not offered',
-  131: 'not applicable: token exchange is not offered',
-  132: 'not applicable: token exchange is not offered',
-  133: 'not applicable: token exchange is not offered',
-  134: 'not applicable: token exchange is not offered',
-  135: 'not applicable: token exchange is not offered',
-  142: 'not built yet: later (upstream revocation)',
+  131: 'not applicable: token exchange is not offered, which R130 tests',
+  132: 'not applicable: token exchange is not offered, which R130 tests',
+  133: 'not applicable: token exchange is not offered, which R130 tests',
+  142: 'not built yet: disconnecting forgets the tokens here, and does not tell the provider',
   183: 'not applicable: no token of a provider is accepted',
 }
