@@ -81,12 +81,12 @@ describe('ways to a Redis', () => {
     // A sentinel needs to have seen the replica before it can choose it.
     const replicas = async () =>
       ((await sentinel.client.call('SENTINEL', 'replicas', 'main')) as unknown[]).length
-    await expect.poll(replicas, { timeout: 15_000 }).toBe(1)
+    await expect.poll(replicas, { timeout: 60_000 }).toBe(1)
     await master.kill()
     const claimed = () => store.claimSingleUse(claim('after')).catch(() => 'unavailable')
-    await expect.poll(claimed, { timeout: 20_000 }).toMatch(/claimed|used/)
+    await expect.poll(claimed, { timeout: 60_000 }).toMatch(/claimed|used/)
     expect(await store.claimSingleUse(claim('before'))).toBe('used')
     const before = synced
-    await expect.poll(() => synced, { timeout: 5_000 }).toBeGreaterThan(before)
-  })
+    await expect.poll(() => synced, { timeout: 60_000 }).toBeGreaterThan(before)
+  }, 200_000)
 })

@@ -135,7 +135,7 @@ describe('revocation feed of the redis store', () => {
     await expect(there.check()).rejects.toThrow()
     expect(seen.synced).toBe(synced)
     server.thaw()
-    await expect.poll(() => seen.synced, { timeout: 5_000 }).toBeGreaterThan(synced)
+    await expect.poll(() => seen.synced, { timeout: 20_000 }).toBeGreaterThan(synced)
     const here = await open(tenant)
     await revoke(here, 'after')
     await expect.poll(() => seen.heard, atLast).toEqual(['after'])

@@ -1,5 +1,7 @@
 import type { Redis } from 'ioredis'
+import { StoreUnavailableError } from '../errors.ts'
 import { createRedisStore, type RedisStoreOptions } from './redis-store.ts'
+import type { Store } from './store.ts'
 import type { StoreUnderTest } from './store-contract.ts'
 
 /** The rights STORAGE.md tells a deployer to give. */
@@ -48,6 +50,17 @@ async function forEachKey(keys: readonly string[], step: (key: string) => Promis
   for (let i = 0; i < keys.length; i += 1_000) await Promise.all(keys.slice(i, i + 1_000).map(step))
 }
 
+/** Opens a store; on a busy machine, connecting can take longer than the options of a test allow for it. */
+async function untilOpen(options: RedisStoreOptions): Promise<Store> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await createRedisStore(options)
+    } catch (error) {
+      if (!(error instanceof StoreUnavailableError) || attempt === 20) throw error
+    }
+  }
+}
+
 /** The moment at which the contract begins. */
 const contractBegins = 1_900_000_000
 
@@ -59,7 +72,7 @@ export async function redisUnderTest(
   const tenant = newTenant()
   let passedUntil = contractBegins
   const open = async () => {
-    const opened = await createRedisStore({ ...options, tenant })
+    const opened = await untilOpen({ ...options, tenant })
     return {
       ...opened,
       // Redis ends records by itself, a minute after their end: so that minute passes as well.
