@@ -53,8 +53,8 @@ export default defineConfig({
           ...sharedTest,
           name: 'redis',
           include: ['packages/*/src/**/*.redis.test.ts'],
-          testTimeout: 30_000,
-          hookTimeout: 30_000,
+          testTimeout: 120_000,
+          hookTimeout: 120_000,
         },
       },
       {

@@ -81,12 +81,16 @@ let calls = 0
 export async function startFleetProcess(settings: FleetSettings): Promise<FleetProcess> {
   const child = fork(main, {
     execArgv: ['--conditions=sallyport-source', '--disable-warning=ExperimentalWarning'],
-    stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+    stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
     env: { PATH: process.env.PATH, FLEET: JSON.stringify(settings) },
   })
   const waiting = new Map<number, { resolve: (result: never) => void; reject: (error: Error) => void }>()
+  let complaints = ''
+  child.stderr?.on('data', (chunk: Buffer) => {
+    complaints += chunk
+  })
   const exited = once(child, 'exit').then(([code, signal]) => {
-    const error = new Error(`a process of the fleet stopped with ${code ?? signal}`)
+    const error = new Error(`a process of the fleet stopped with ${code ?? signal}: ${complaints}`)
     for (const { reject } of waiting.values()) reject(error)
     return error
   })

@@ -29,7 +29,7 @@ it('R170: redis store: of 10 000 flows every key has an end, and not one is left
     return keys.length
   }
   await expectNothingLeftOfFlows({ ...underTest, countRecords }, 10_000)
-}, 300_000)
+}, 600_000)
 
 it('R170: redis store: a user takes no more room however often a client refreshes', async () => {
   const countBytes = async () => {
@@ -39,4 +39,4 @@ it('R170: redis store: a user takes no more room however often a client refreshe
   }
   const countRecords = async () => (await allKeys()).length
   await expectUsersNotToGrow('Redis', { ...underTest, countRecords }, countBytes)
-}, 60_000)
+}, 300_000)

@@ -51,4 +51,4 @@ it('R170: file store: a user takes no more room however often a client refreshes
     }
     await expectUsersNotToGrow('SQLite', underTest, countBytes)
   })
-}, 60_000)
+}, 300_000)

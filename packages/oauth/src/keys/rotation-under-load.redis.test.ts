@@ -16,4 +16,4 @@ it('R174, R178: two processes on one Redis change the secret and the signing key
   const store = await createRedisStore(redis)
   await expectRotationWithoutFailure(store, settings => startFleetProcess({ redis, ...settings }))
   await store.close()
-}, 120_000)
+}, 600_000)

@@ -54,4 +54,4 @@ it('R174, R178: two servers on one file change the secret and the signing key un
     await shared.close()
     rmSync(directory, { recursive: true })
   }
-}, 120_000)
+}, 600_000)

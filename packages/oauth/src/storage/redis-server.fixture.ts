@@ -63,14 +63,20 @@ export async function startRedisServer(config: Record<string, string> = {}): Pro
 }
 
 async function launch(parameters: readonly string[], sign: string): Promise<ChildProcess> {
-  const child = spawn('redis-server', parameters, { stdio: ['ignore', 'pipe', 'inherit'] })
+  // Nothing of ours is inherited: a run that has died would otherwise be waited for until its Redis has.
+  const child = spawn('redis-server', parameters, { stdio: ['ignore', 'pipe', 'ignore'] })
   child.on('error', () => {
     throw new Error('redis-server is not installed: run npm test, or apt-get install redis-server')
   })
-  // A child must not outlive a test run that dies.
+  // A child must not outlive a test run that dies, or is ended because it took too long.
   const end = () => child.kill('SIGKILL')
+  const endAndGo = () => {
+    end()
+    process.exit(1)
+  }
   process.once('exit', end)
-  child.once('exit', () => process.off('exit', end))
+  process.once('SIGTERM', endAndGo)
+  child.once('exit', () => process.off('exit', end).off('SIGTERM', endAndGo))
   let log = ''
   for await (const chunk of child.stdout!) {
     log += chunk
