@@ -77,7 +77,9 @@ describe('ways to a Redis', () => {
     let synced = 0
     store.watchRevocations({ onRevoked: () => {}, onSynced: () => synced++ })
     expect(await store.claimSingleUse(claim('before'))).toBe('claimed')
-    await master.client.wait(1, 5_000)
+    // WAIT speaks of what its own connection wrote: what came before that has arrived as well then.
+    await master.client.set('written', 'after')
+    await expect.poll(() => master.client.wait(1, 1_000), { timeout: 60_000 }).toBe(1)
     // A sentinel needs to have seen the replica before it can choose it.
     const replicas = async () =>
       ((await sentinel.client.call('SENTINEL', 'replicas', 'main')) as unknown[]).length
