@@ -49,6 +49,13 @@ it('SDK 1.x lives through a whole session, registered dynamically', async () => 
   await liveThrough(createClient(sallyport.mcpUrl), sallyport)
 })
 
+it('SDK 1.x lives through a whole session with opaque access tokens', async () => {
+  sallyport = await startSallyport({ environment: { OAUTH_ACCESS_TOKEN_FORMAT: 'opaque' } })
+  const client = createClient(sallyport.mcpUrl)
+  await liveThrough(client, sallyport)
+  expect(client.memory.tokens?.access_token).toMatch(/^sp_at_/)
+})
+
 it('SDK 1.x lives through a whole session with a client ID metadata document', async () => {
   document = await serveMetadataDocument([redirectUrl])
   sallyport = await startSallyport({

@@ -1,4 +1,9 @@
-import { ConfigurationError, type Lifetimes, type SigningAlgorithm } from '@sallyport/oauth'
+import {
+  type AccessTokenFormat,
+  ConfigurationError,
+  type Lifetimes,
+  type SigningAlgorithm,
+} from '@sallyport/oauth'
 import { z } from 'zod'
 import { type Environment, type Variable, variables } from './environment.ts'
 import { isLoopback } from './loopback.ts'
@@ -39,6 +44,11 @@ export interface Settings {
   lifetimes?: Partial<Lifetimes>
   /** `OAUTH_EXTERNAL_TOKEN_TTL`, seconds. Default 5184000 (60 days). */
   externalTokenSeconds?: number
+  /**
+   * `OAUTH_ACCESS_TOKEN_FORMAT`: `opaque` seals access tokens, so that clients learn nothing from them and other
+   * resource servers have to introspect. Default `jwt`.
+   */
+  accessTokenFormat?: AccessTokenFormat
   /** `OAUTH_SIGNING_ALG`. Default ES256. */
   signingAlgorithm?: SigningAlgorithm
   /** `OAUTH_RATE_LIMIT`: factor on all limits. Default 1; 0 turns them off, not in production. */
@@ -69,6 +79,7 @@ export interface Config {
   sandbox: string
   lifetimes: Lifetimes
   externalTokenSeconds: number
+  accessTokenFormat: AccessTokenFormat
   signingAlgorithm: SigningAlgorithm
   rateLimit: number
   metadataDocumentsOnLoopback: boolean
@@ -136,6 +147,7 @@ const schema = z.object({
   OAUTH_EXTERNAL_TOKEN_TTL: wholeNumber('OAUTH_EXTERNAL_TOKEN_TTL', 60, year).default(5_184_000),
   OAUTH_SESSION_MAX_AGE: wholeNumber('OAUTH_SESSION_MAX_AGE', 0, 10 * year).default(2_592_000),
   OAUTH_REFRESH_GRACE: wholeNumber('OAUTH_REFRESH_GRACE', 0, 60).default(10),
+  OAUTH_ACCESS_TOKEN_FORMAT: choice('OAUTH_ACCESS_TOKEN_FORMAT', ['jwt', 'opaque']).default('jwt'),
   OAUTH_SIGNING_ALG: choice('OAUTH_SIGNING_ALG', ['ES256', 'RS256', 'PS256', 'EdDSA']).default('ES256'),
   OAUTH_RATE_LIMIT: z
     .preprocess(
@@ -180,6 +192,7 @@ export function loadConfig(settings: Settings, environment: Environment): Config
     OAUTH_SESSION_MAX_AGE: lifetimes.sessionMaxAgeSeconds,
     OAUTH_REFRESH_GRACE: lifetimes.refreshGraceSeconds,
     OAUTH_EXTERNAL_TOKEN_TTL: settings.externalTokenSeconds,
+    OAUTH_ACCESS_TOKEN_FORMAT: settings.accessTokenFormat,
     OAUTH_SIGNING_ALG: settings.signingAlgorithm,
     OAUTH_RATE_LIMIT: settings.rateLimit,
     OAUTH_CIMD_LOOPBACK: settings.metadataDocumentsOnLoopback,
@@ -225,6 +238,7 @@ export function loadConfig(settings: Settings, environment: Environment): Config
       refreshGraceSeconds: values.OAUTH_REFRESH_GRACE,
     },
     externalTokenSeconds: values.OAUTH_EXTERNAL_TOKEN_TTL,
+    accessTokenFormat: values.OAUTH_ACCESS_TOKEN_FORMAT,
     signingAlgorithm: values.OAUTH_SIGNING_ALG,
     rateLimit: values.OAUTH_RATE_LIMIT,
     metadataDocumentsOnLoopback: values.OAUTH_CIMD_LOOPBACK,

@@ -257,6 +257,7 @@ export function createSignIn(options: {
     ...(settings.signers && { signers: settings.signers }),
     metadataDocumentsOnLoopback: config.metadataDocumentsOnLoopback,
     lifetimes: config.lifetimes,
+    accessTokenFormat: config.accessTokenFormat,
     signingAlgorithm: config.signingAlgorithm,
     rateLimit: config.rateLimit,
     onEvent: emit,

@@ -30,6 +30,7 @@ import { createDpopNonces } from './tokens/dpop-nonces.ts'
 import { createDpopProofs, type DpopProofs } from './tokens/dpop-proofs.ts'
 import { createIdTokenIssuer } from './tokens/id-token.ts'
 import { createTokenIssuer } from './tokens/issue.ts'
+import { createOpaqueAccessTokens } from './tokens/opaque-access-token.ts'
 import { createAccessTokenVerifier } from './tokens/verify-access-token.ts'
 
 /** An OAuth 2.1 authorization server, and the verifier of the access tokens it issues. */
@@ -107,8 +108,10 @@ export function createAuthorizationServer(options: AuthorizationServerOptions): 
         ...(options.signingKeyRotation && { rotation: options.signingKeyRotation }),
         emit,
       })
-  const tokens = createTokenIssuer({ issuer, signingKeys, clock, random })
-  const verifier = createAccessTokenVerifier({ issuer, signingKeys, store, clock })
+  const opaqueTokens = createOpaqueAccessTokens({ issuer, tenant: store.tenant, secrets, random })
+  const opaque = options.accessTokenFormat === 'opaque' ? opaqueTokens : undefined
+  const tokens = createTokenIssuer({ issuer, signingKeys, clock, random, opaque })
+  const verifier = createAccessTokenVerifier({ issuer, signingKeys, store, clock, opaqueTokens })
   const clients = createClientResolver({
     configured: options.clients ?? [],
     secrets,
@@ -199,6 +202,7 @@ export function createAuthorizationServer(options: AuthorizationServerOptions): 
       : undefined,
     signingKeys,
     tokens,
+    opaqueTokens,
     idTokens: createIdTokenIssuer({ issuer, signingKeys, clock }),
     accessTokens: verifier,
     dpop,

@@ -16,6 +16,7 @@ import type { AccessTokenVerifier } from './tokens/access-token.ts'
 import type { DpopProofs } from './tokens/dpop-proofs.ts'
 import type { IdTokenIssuer } from './tokens/id-token.ts'
 import type { TokenIssuer } from './tokens/issue.ts'
+import type { OpaqueAccessTokens } from './tokens/opaque-access-token.ts'
 
 /** The parts of one authorization server, wired once in `authorization-server.ts` and handed over by name. */
 export interface Context {
@@ -47,6 +48,8 @@ export interface Context {
   readonly resourceServers: ResourceServers | undefined
   readonly signingKeys: SigningKeys
   readonly tokens: TokenIssuer
+  /** Reads opaque access tokens, also where new ones are JWTs. */
+  readonly opaqueTokens: Pick<OpaqueAccessTokens, 'open'>
   readonly idTokens: IdTokenIssuer
   readonly accessTokens: Pick<AccessTokenVerifier, 'verifyAccessToken'>
   /** Undefined where proof of possession is off: tokens are bearer tokens then. */

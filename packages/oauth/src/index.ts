@@ -86,3 +86,4 @@ export type {
   UserAccessToken,
 } from './tokens/access-token.ts'
 export type { DpopProofs } from './tokens/dpop-proofs.ts'
+export type { AccessTokenFormat } from './tokens/opaque-access-token.ts'

@@ -70,6 +70,7 @@ describe('checkOptions', () => {
     ['a default scope that does not exist', { defaultScopes: ['notes:write'] }, /"notes:write"/],
     ['a default scope that only every object has', { defaultScopes: ['constructor'] }, /"constructor"/],
     ['a sign-in id that is no path segment', { signIn: { ...signIn, id: 'a/b' } }, /signIn/],
+    ['a token format nobody knows', { accessTokenFormat: 'jwe' as 'jwt' }, /^OAUTH_ACCESS_TOKEN_FORMAT must/],
     ['no room for a sign-in', { maxPendingAuthorizations: 0 }, /maxPendingAuthorizations/],
   ])('the server does not start with %s, and says what to change', (_, change, message) => {
     expect(check(change)).toThrow(ConfigurationError)

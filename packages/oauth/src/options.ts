@@ -12,6 +12,7 @@ import { jwtBearerGrantType } from './protocol/grant-types.ts'
 import type { TokenLifetimes } from './protocol/lifetimes.ts'
 import type { Clock, RandomBytes } from './runtime.ts'
 import type { Store } from './storage/store.ts'
+import type { AccessTokenFormat } from './tokens/opaque-access-token.ts'
 
 /** JWS algorithms access tokens can be signed with. */
 export type SigningAlgorithm = 'ES256' | 'RS256' | 'PS256' | 'EdDSA'
@@ -94,6 +95,12 @@ export interface AuthorizationServerOptions {
    * wins. Default: none.
    */
   scopeLifetimes?: Readonly<Record<string, Partial<TokenLifetimes>>>
+  /**
+   * What access tokens look like. `opaque`: the JWT sealed under the secret ring, so that clients learn nothing from
+   * it, and other resource servers have to introspect (`resourceServers`). Both are accepted either way, so it can be
+   * changed while tokens are out. Default `jwt`.
+   */
+  accessTokenFormat?: AccessTokenFormat
   /** Default ES256. */
   signingAlgorithm?: SigningAlgorithm
   /** When signing keys come and go. Default: a new one every 90 days, published a day before it signs. */
@@ -189,6 +196,10 @@ export function checkOptions(options: AuthorizationServerOptions): void {
     throw new ConfigurationError(
       `The client ${JSON.stringify(stranded.clientId)} of the option clients has the grant ${jwtBearerGrantType}, and nobody makes assertions for it: name an issuer in the option enterpriseIssuers.`,
     )
+  }
+  const { accessTokenFormat: format = 'jwt' } = options
+  if (format !== 'jwt' && format !== 'opaque') {
+    throw new ConfigurationError('OAUTH_ACCESS_TOKEN_FORMAT must be one of jwt, opaque.')
   }
   checkLifetimes(options)
   const { maxPendingAuthorizations: limit } = options

@@ -36,6 +36,7 @@ const enterprise = JSON.parse(process.env.E2E_ENTERPRISE ?? '{}') as Pick<
 >
 const upstream: Provider = providers[settings.kind]()
 
+const { PUBLIC_URL, E2E_RESOURCE_SERVER_SECRET } = process.env
 const server = createServer({
   name: 'End to end',
   version: '1.0.0',
@@ -45,6 +46,11 @@ const server = createServer({
   clock,
   ...enterprise,
   ...(settings.dpopNonces === undefined ? {} : { dpopNonces: settings.dpopNonces }),
+  ...(E2E_RESOURCE_SERVER_SECRET && {
+    resourceServers: [
+      { id: 'e2e-api', secret: E2E_RESOURCE_SERVER_SECRET, resources: [`${PUBLIC_URL}/mcp`] },
+    ],
+  }),
   ...(settings.challengeOnConnect === undefined ? {} : { challengeOnConnect: settings.challengeOnConnect }),
 })
 

@@ -58,12 +58,14 @@ const claimsSchema = z.object({ iss: z.string(), sid: z.string().min(1) })
 
 /** Family of an access token that we signed, expired or not. */
 async function familyOfAccessToken(
-  { issuer, signingKeys }: Context,
+  { issuer, signingKeys, opaqueTokens }: Context,
   value: string,
 ): Promise<string | undefined> {
+  const jwt = opaqueTokens.open(value)
+  if (jwt === undefined) return undefined
   let header: ReturnType<typeof decodeProtectedHeader>
   try {
-    header = decodeProtectedHeader(value)
+    header = decodeProtectedHeader(jwt)
   } catch {
     return undefined
   }
@@ -73,7 +75,7 @@ async function familyOfAccessToken(
   if (!key) return undefined
   let payload: Uint8Array
   try {
-    payload = (await compactVerify(value, key.publicKey, { algorithms: [key.alg] })).payload
+    payload = (await compactVerify(jwt, key.publicKey, { algorithms: [key.alg] })).payload
   } catch {
     return undefined
   }

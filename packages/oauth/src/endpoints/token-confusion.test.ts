@@ -63,6 +63,10 @@ const signedByUs = async (fixture: Fixture, typ: string) => {
 }
 const kinds: Record<string, (fixture: Fixture) => Promise<string>> = {
   'access token': async fixture => (await fixture.session(jwtClient)).access,
+  'opaque access token': async ({ store, time }) => {
+    const opaque = createFixture({ clients, store, clock: () => time.now, accessTokenFormat: 'opaque' })
+    return (await opaque.session(jwtClient)).access
+  },
   'access token of a client': async fixture => {
     const body = { grant_type: 'client_credentials', ...jwtClient.body }
     const answer = (await (await fixture.post('/oauth/token', body)).json()) as Record<string, string>
@@ -94,12 +98,12 @@ interface Slot {
 const slots: readonly Slot[] = [
   {
     name: 'bearer token',
-    takes: ['access token', 'access token of a client'],
+    takes: ['access token', 'opaque access token', 'access token of a client'],
     present: (fixture, credential) => fixture.isLive(credential),
   },
   {
     name: 'token at introspection',
-    takes: ['access token', 'access token of a client'],
+    takes: ['access token', 'opaque access token', 'access token of a client'],
     present: async (fixture, token) => {
       const body = { token, client_id: 'api', client_secret: secret }
       return (await (await fixture.post('/oauth/introspect', body)).text()) !== '{"active":false}'

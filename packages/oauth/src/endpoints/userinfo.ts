@@ -1,5 +1,5 @@
 import { decodeJwt } from 'jose'
-import type { Endpoint } from '../context.ts'
+import type { Context, Endpoint } from '../context.ts'
 import { OAuthError, type OAuthErrorCode } from '../errors.ts'
 import { openidScope } from '../protocol/scope.ts'
 import type { AccessToken } from '../tokens/access-token.ts'
@@ -33,7 +33,7 @@ export const userinfo: Endpoint = async (context, request) => {
   const [, name, value] = credentials.exec(header) ?? []
   const scheme = name?.toLowerCase() as TokenScheme
   const isOff = scheme === 'dpop' && !context.dpop
-  const resource = value === undefined || isOff ? undefined : audienceOf(value)
+  const resource = value === undefined || isOff ? undefined : audienceOf(context, value)
   if (value === undefined || resource === undefined || !context.resources.includes(resource)) {
     throw tokenRefusal(context, scheme, {
       code: 'invalid_token',
@@ -64,9 +64,9 @@ export const userinfo: Endpoint = async (context, request) => {
 }
 
 /** Where a token says that it belongs. Nothing is believed of it: the verifier checks it for this very resource. */
-function audienceOf(value: string): string | undefined {
+function audienceOf({ opaqueTokens }: Context, value: string): string | undefined {
   try {
-    const { aud } = decodeJwt(value)
+    const { aud } = decodeJwt(opaqueTokens.open(value) ?? '')
     return typeof aud === 'string' ? aud : undefined
   } catch {
     return undefined

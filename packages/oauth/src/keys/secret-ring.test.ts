@@ -9,6 +9,7 @@ const purposes: KeyPurpose[] = [
   'client-id',
   'client-secret',
   'refresh-token',
+  'access-token',
   'authorization-code',
   'consent-page',
   'connect-link',

@@ -7,6 +7,7 @@ export type KeyPurpose =
   | 'client-id'
   | 'client-secret'
   | 'refresh-token'
+  | 'access-token'
   | 'authorization-code'
   | 'consent-page'
   | 'connect-link'

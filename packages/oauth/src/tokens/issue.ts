@@ -2,6 +2,7 @@ import type { SigningKeys } from '../keys/signing-keys.ts'
 import { principalOf } from '../protocol/subject.ts'
 import type { Clock, RandomBytes } from '../runtime.ts'
 import type { Grant } from '../storage/records.ts'
+import type { OpaqueAccessTokens } from './opaque-access-token.ts'
 
 export interface IssuedAccessToken {
   value: string
@@ -11,7 +12,7 @@ export interface IssuedAccessToken {
   expiresAt: number
 }
 
-/** Signs access tokens (RFC 9068). */
+/** Makes access tokens (RFC 9068). */
 export interface TokenIssuer {
   /**
    * `scopes` is what this token carries: the grant's scopes or fewer. `endsAt` caps `exp`; 0 = no cap.
@@ -32,14 +33,22 @@ export interface TokenIssuerOptions {
   signingKeys: Pick<SigningKeys, 'active'>
   clock: Clock
   random: RandomBytes
+  /** Seals what is issued. Default: whoever holds a token can read it. */
+  opaque?: Pick<OpaqueAccessTokens, 'seal'> | undefined
 }
 
 /**
- * Creates the issuer of JWT access tokens. Issuing throws what the signing keys throw.
+ * Creates the issuer of JWT access tokens, in the clear or sealed. Issuing throws what the signing keys throw.
  *
  * @see RFC 9068 §2.2
  */
-export function createTokenIssuer({ issuer, signingKeys, clock, random }: TokenIssuerOptions): TokenIssuer {
+export function createTokenIssuer({
+  issuer,
+  signingKeys,
+  clock,
+  random,
+  opaque,
+}: TokenIssuerOptions): TokenIssuer {
   return {
     async issueAccessToken({ grant, scopes, lifeSeconds, dpopJkt }) {
       const key = await signingKeys.active()
@@ -65,8 +74,12 @@ export function createTokenIssuer({ issuer, signingKeys, clock, random }: TokenI
         // RFC 9449 §6.1
         ...(dpopJkt !== undefined && { cnf: { jkt: dpopJkt } }),
       }
-      const value = await key.signJwt(claims, { typ: 'at+jwt' })
-      return { value, tokenType: dpopJkt === undefined ? 'Bearer' : 'DPoP', expiresAt }
+      const jwt = await key.signJwt(claims, { typ: 'at+jwt' })
+      return {
+        value: opaque ? opaque.seal(jwt) : jwt,
+        tokenType: dpopJkt === undefined ? 'Bearer' : 'DPoP',
+        expiresAt,
+      }
     },
   }
 }

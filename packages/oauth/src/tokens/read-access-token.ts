@@ -3,6 +3,7 @@ import { z } from 'zod'
 import { OAuthError } from '../errors.ts'
 import type { SigningKeys } from '../keys/signing-keys.ts'
 import type { Clock } from '../runtime.ts'
+import type { OpaqueAccessTokens } from './opaque-access-token.ts'
 
 /** Longest token that is looked at, in characters: far more than ours have, little enough to parse for anybody. */
 const maxLength = 8_192
@@ -29,8 +30,8 @@ const claimsSchema = z.object({
 export type AccessTokenClaims = z.infer<typeof claimsSchema>
 
 /**
- * Reads a JWT access token: signature, type, issuer, audience and times. Whether its family has been revoked is the
- * caller's to ask.
+ * Reads an access token, readable or opaque whatever the server issues now: signature, type, issuer, audience and
+ * times. Whether its family has been revoked is the caller's to ask.
  *
  * @param resources audiences, one of which the token must have
  * @returns its claims, and the key whose signature proves them
@@ -39,16 +40,23 @@ export type AccessTokenClaims = z.infer<typeof claimsSchema>
  * @see RFC 9068 §4, RFC 8725
  */
 export async function readAccessToken(
-  context: { issuer: string; signingKeys: Pick<SigningKeys, 'find'>; clock: Clock },
+  context: {
+    issuer: string
+    signingKeys: Pick<SigningKeys, 'find'>
+    opaqueTokens: Pick<OpaqueAccessTokens, 'open'>
+    clock: Clock
+  },
   value: string,
   resources: readonly string[],
 ): Promise<{ kid: string; claims: AccessTokenClaims }> {
   if (value.length > maxLength) throw invalidToken('not valid', 'too long')
-  const kid = readKeyId(value)
+  const jwt = context.opaqueTokens.open(value)
+  if (jwt === undefined) throw invalidToken('not valid', 'not sealed by us')
+  const kid = readKeyId(jwt)
   const key = kid === undefined ? undefined : await context.signingKeys.find(kid)
   if (kid === undefined || !key) throw invalidToken('not valid', 'no key of ours')
   try {
-    const { payload } = await jwtVerify(value, key.publicKey, {
+    const { payload } = await jwtVerify(jwt, key.publicKey, {
       // R154: the algorithm of the key, never that of the header.
       algorithms: [key.alg],
       // R119, R155: ID tokens and whatever else our keys sign have another type.
@@ -73,9 +81,9 @@ export function invalidToken(reason: 'not valid' | 'expired' | 'revoked', cause:
   return new OAuthError('invalid_token', `The access token is ${reason}.`, { cause })
 }
 
-function readKeyId(value: string): string | undefined {
+function readKeyId(jwt: string): string | undefined {
   try {
-    const { kid } = decodeProtectedHeader(value)
+    const { kid } = decodeProtectedHeader(jwt)
     return typeof kid === 'string' ? kid : undefined
   } catch {
     return undefined

@@ -10,6 +10,7 @@ import { createMemoryStore, type MemoryStore } from '../storage/memory-store.ts'
 import type { Revocation } from '../storage/store.ts'
 import type { AccessTokenVerifier } from './access-token.ts'
 import { createTokenIssuer, type TokenIssuer } from './issue.ts'
+import { createOpaqueAccessTokens } from './opaque-access-token.ts'
 import { createRevokedGrants } from './revoked-grants.ts'
 import { mintAuthorizationCode, mintRefreshToken } from './token-value.ts'
 import { createAccessTokenVerifier } from './verify-access-token.ts'
@@ -34,13 +35,14 @@ let signingKeys: SigningKeys
 let tokens: TokenIssuer
 let verifier: AccessTokenVerifier
 const clock = () => now
+const opaqueTokens = createOpaqueAccessTokens({ issuer, tenant: 'default', secrets, random })
 
 beforeEach(() => {
   now = start
   store = createMemoryStore()
   signingKeys = createSigningKeys({ store, sealer: createSealer(secrets, random), algorithm: 'ES256', clock })
   tokens = createTokenIssuer({ issuer, signingKeys, clock, random })
-  verifier = createAccessTokenVerifier({ issuer, signingKeys, store, clock })
+  verifier = createAccessTokenVerifier({ issuer, signingKeys, store, clock, opaqueTokens })
 })
 afterEach(() => verifier.close())
 
@@ -125,6 +127,7 @@ describe('a good access token', () => {
       signingKeys: { ...signingKeys, find },
       store,
       clock,
+      opaqueTokens,
     })
     const value = await issue()
     const first = await counting.verifyAccessToken(value, resource)
@@ -152,6 +155,7 @@ describe('a good access token', () => {
       signingKeys: { ...signingKeys, find },
       store,
       clock,
+      opaqueTokens,
       cacheSize: 2,
     })
     const values = await Promise.all([issue(), issue(), issue()])
@@ -395,7 +399,7 @@ describe('end and revocation', () => {
     await openFamily()
     const value = await issue()
     await revoke()
-    const restarted = createAccessTokenVerifier({ issuer, signingKeys, store, clock })
+    const restarted = createAccessTokenVerifier({ issuer, signingKeys, store, clock, opaqueTokens })
     await expect(restarted.verifyAccessToken(value, resource)).rejects.toThrow(OAuthError)
     restarted.close()
   })
@@ -408,7 +412,13 @@ describe('end and revocation', () => {
       await revoke()
       return signingKeys.find(kid)
     }
-    const slow = createAccessTokenVerifier({ issuer, signingKeys: { ...signingKeys, find }, store, clock })
+    const slow = createAccessTokenVerifier({
+      issuer,
+      signingKeys: { ...signingKeys, find },
+      store,
+      clock,
+      opaqueTokens,
+    })
     await expect(slow.verifyAccessToken(value, resource)).rejects.toThrow(OAuthError)
     slow.close()
   })
@@ -435,7 +445,8 @@ describe('revocation feed', () => {
     }
   }
   type Feed = ReturnType<typeof manualFeed>
-  const follow = (feed: Feed) => createAccessTokenVerifier({ issuer, signingKeys, store: feed, clock })
+  const follow = (feed: Feed) =>
+    createAccessTokenVerifier({ issuer, signingKeys, store: feed, clock, opaqueTokens })
 
   it('R157: before the feed has shown that it works, and after 60 seconds of silence, no token is trusted', async () => {
     const feed = manualFeed()

@@ -4,6 +4,7 @@ import { principalOf } from '../protocol/subject.ts'
 import type { Clock } from '../runtime.ts'
 import type { Store } from '../storage/store.ts'
 import type { AccessToken, AccessTokenVerifier } from './access-token.ts'
+import type { OpaqueAccessTokens } from './opaque-access-token.ts'
 import { type AccessTokenClaims, invalidToken, readAccessToken } from './read-access-token.ts'
 import { createRevokedGrants } from './revoked-grants.ts'
 
@@ -12,6 +13,7 @@ export interface AccessTokenVerifierOptions {
   signingKeys: Pick<SigningKeys, 'find' | 'isPublished'>
   store: Pick<Store, 'listRevocations' | 'watchRevocations'>
   clock: Clock
+  opaqueTokens: Pick<OpaqueAccessTokens, 'open'>
   /** How many verified tokens are remembered. Default 10000. */
   cacheSize?: number
   /** How long the revocation feed may be silent before no token is trusted, in seconds. Default 60. */
@@ -36,10 +38,12 @@ export function createAccessTokenVerifier({
   signingKeys,
   store,
   clock,
+  opaqueTokens,
   cacheSize = 10_000,
   feedSilenceSeconds = 60,
 }: AccessTokenVerifierOptions): AccessTokenVerifier {
   const verified = new LRUCache<string, VerifiedToken>({ max: cacheSize })
+  const parts = { issuer, signingKeys, opaqueTokens, clock }
   const revocations = createRevokedGrants(store, clock, feedSilenceSeconds)
 
   return {
@@ -52,7 +56,7 @@ export function createAccessTokenVerifier({
         known = undefined
       }
       if (!known) {
-        const { kid, claims } = await readAccessToken({ issuer, signingKeys, clock }, value, [resource])
+        const { kid, claims } = await readAccessToken(parts, value, [resource])
         known = { kid, token: toAccessToken(claims), jkt: claims.cnf?.jkt }
         verified.set(value, known)
       }
