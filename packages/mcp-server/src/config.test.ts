@@ -15,6 +15,7 @@ describe('loadConfig', () => {
       trustedProxies: [],
       auditPath: undefined,
       sessionProvider: 'file',
+      redisWaitFor: 'none',
       sandbox: 'default',
       lifetimes: {
         authorizationCodeSeconds: 600,
@@ -69,6 +70,7 @@ describe('loadConfig', () => {
       trustedProxies: ['10.0.0.1', '2001:db8::/32'],
       auditPath: '/log/audit.jsonl',
       sessionProvider: 'memory',
+      redisWaitFor: 'none',
       sandbox: 'team-a',
       lifetimes: {
         authorizationCodeSeconds: 60,
@@ -129,6 +131,16 @@ describe('loadConfig', () => {
     ['a lifetime with a unit', { OAUTH_ACCESS_TOKEN_TTL: '15m' }, /^OAUTH_ACCESS_TOKEN_TTL must/],
     ['a negative lifetime', { OAUTH_REFRESH_TOKEN_TTL: '-1' }, /^OAUTH_REFRESH_TOKEN_TTL must/],
     ['R105: an endless grace', { OAUTH_REFRESH_GRACE: '86400' }, /^OAUTH_REFRESH_GRACE must/],
+    [
+      'an unknown wait',
+      { SESSION_REDIS_URL: 'redis://redis', SESSION_REDIS_WAIT_FOR: '1' },
+      /^SESSION_REDIS_WAIT_FOR must be one of none, replica, disk, replica-disk/,
+    ],
+    [
+      'a wait without a Redis',
+      { SESSION_REDIS_WAIT_FOR: 'replica' },
+      /^SESSION_REDIS_WAIT_FOR has no effect/,
+    ],
     [
       'an unknown format',
       { OAUTH_ACCESS_TOKEN_FORMAT: 'JWE' },
@@ -198,6 +210,12 @@ describe('the store', () => {
   it('an address of a Redis is enough to keep sessions there', () => {
     const { sessionProvider, redisUrl } = loadConfig({}, { SESSION_REDIS_URL: 'redis://10.0.0.1' })
     expect([sessionProvider, redisUrl]).toEqual(['redis', 'redis://10.0.0.1'])
+  })
+
+  it('waits for a replica where it was told to, in code or by variable', () => {
+    const environment = { SESSION_REDIS_URL: 'redis://10.0.0.1', SESSION_REDIS_WAIT_FOR: 'replica' }
+    expect(loadConfig({}, environment).redisWaitFor).toBe('replica')
+    expect(loadConfig({ redisWaitFor: 'disk' }, environment).redisWaitFor).toBe('disk')
   })
 })
 

@@ -15,6 +15,9 @@ export type LogLevel = 'fatal' | 'error' | 'warn' | 'info' | 'debug' | 'trace' |
 /** Where sign-ins and connections are kept. */
 export type SessionProvider = 'file' | 'memory' | 'redis'
 
+/** What Redis waits for before a sign-in, a refresh or a provider's new token counts. */
+export type RedisWaitFor = 'none' | 'replica' | 'disk' | 'replica-disk'
+
 /** Settings a deployer makes by environment variable; the same in code, where code wins. */
 export interface Settings {
   /** `PORT`. Default 3000; 0 takes any free port. */
@@ -38,6 +41,11 @@ export interface Settings {
   sessionProvider?: SessionProvider
   /** `SESSION_REDIS_URL`: `redis://`, `rediss://`, `redis+sentinel://h1,h2/name`; a comma list is a cluster. */
   redisUrl?: string
+  /**
+   * `SESSION_REDIS_WAIT_FOR`: `replica`, `disk` or `replica-disk` to have sign-ins, refreshes, revocations and provider
+   * tokens confirmed there before they count. Default `none`.
+   */
+  redisWaitFor?: RedisWaitFor
   /** `OAUTH_SANDBOX`: the tenant whose records this server sees. Default `default`. */
   sandbox?: string
   /** `OAUTH_AUTH_CODE_TTL`, `OAUTH_ACCESS_TOKEN_TTL`, `OAUTH_REFRESH_TOKEN_TTL`, `OAUTH_SESSION_MAX_AGE`, `OAUTH_REFRESH_GRACE`. */
@@ -76,6 +84,7 @@ export interface Config {
   sessionProvider: SessionProvider
   /** Defined when `sessionProvider` is `redis`. */
   redisUrl: string | undefined
+  redisWaitFor: RedisWaitFor
   sandbox: string
   lifetimes: Lifetimes
   externalTokenSeconds: number
@@ -135,6 +144,12 @@ const schema = z.object({
   SALLYPORT_AUDIT_LOG: z.string({ error: 'SALLYPORT_AUDIT_LOG must be the path of a file.' }).optional(),
   SESSION_PROVIDER: choice('SESSION_PROVIDER', ['file', 'memory', 'redis']).optional(),
   SESSION_REDIS_URL: z.string().optional(),
+  SESSION_REDIS_WAIT_FOR: choice('SESSION_REDIS_WAIT_FOR', [
+    'none',
+    'replica',
+    'disk',
+    'replica-disk',
+  ]).default('none'),
   OAUTH_SANDBOX: z
     .string()
     .regex(/^[a-z0-9][a-z0-9_-]{0,62}$/, {
@@ -185,6 +200,7 @@ export function loadConfig(settings: Settings, environment: Environment): Config
     SALLYPORT_AUDIT_LOG: settings.audit?.path,
     SESSION_PROVIDER: settings.sessionProvider,
     SESSION_REDIS_URL: settings.redisUrl,
+    SESSION_REDIS_WAIT_FOR: settings.redisWaitFor,
     OAUTH_SANDBOX: settings.sandbox,
     OAUTH_AUTH_CODE_TTL: lifetimes.authorizationCodeSeconds,
     OAUTH_ACCESS_TOKEN_TTL: lifetimes.accessTokenSeconds,
@@ -228,7 +244,7 @@ export function loadConfig(settings: Settings, environment: Environment): Config
     directory: values.SALLYPORT_DIR,
     trustedProxies: values.SALLYPORT_TRUSTED_PROXIES,
     auditPath: values.SALLYPORT_AUDIT_LOG,
-    ...checkedSession(values.SESSION_PROVIDER, values.SESSION_REDIS_URL),
+    ...checkedSession(values.SESSION_PROVIDER, values.SESSION_REDIS_URL, values.SESSION_REDIS_WAIT_FOR),
     sandbox: values.OAUTH_SANDBOX,
     lifetimes: {
       authorizationCodeSeconds: values.OAUTH_AUTH_CODE_TTL,
@@ -249,7 +265,8 @@ export function loadConfig(settings: Settings, environment: Environment): Config
 function checkedSession(
   name: SessionProvider | undefined,
   redisUrl: string | undefined,
-): Pick<Config, 'sessionProvider' | 'redisUrl'> {
+  redisWaitFor: RedisWaitFor,
+): Pick<Config, 'sessionProvider' | 'redisUrl' | 'redisWaitFor'> {
   const sessionProvider = name ?? (redisUrl === undefined ? 'file' : 'redis')
   if (sessionProvider === 'redis' && redisUrl === undefined) {
     throw new ConfigurationError('SESSION_PROVIDER is redis: set SESSION_REDIS_URL to its address.')
@@ -259,7 +276,12 @@ function checkedSession(
       `SESSION_REDIS_URL has no effect while SESSION_PROVIDER is ${sessionProvider}: remove one of them.`,
     )
   }
-  return { sessionProvider, redisUrl }
+  if (sessionProvider !== 'redis' && redisWaitFor !== 'none') {
+    throw new ConfigurationError(
+      `SESSION_REDIS_WAIT_FOR has no effect while SESSION_PROVIDER is ${sessionProvider}: remove it.`,
+    )
+  }
+  return { sessionProvider, redisUrl, redisWaitFor }
 }
 
 /**

@@ -119,6 +119,7 @@ const levels: Partial<Record<SallyportEvent['type'], 'debug' | 'warn' | 'error'>
   circuit_opened: 'warn',
   limit_hit: 'warn',
   suspicious_activity: 'warn',
+  store_write_unconfirmed: 'warn',
   store_unavailable: 'error',
   request_failed: 'error',
 }

@@ -16,14 +16,20 @@ import type { Config } from './config.ts'
  * @throws {StoreUnavailableError} when Redis does not answer
  */
 export async function openStore(
-  { sessionProvider, redisUrl, production, directory, sandbox: tenant }: Config,
+  { sessionProvider, redisUrl, redisWaitFor, production, directory, sandbox: tenant }: Config,
   emit: EventSink,
   warn: (message: string) => void,
 ): Promise<Store> {
   if (sessionProvider === 'file') return createFileStore({ directory, tenant, onEvent: emit })
   if (sessionProvider === 'redis') {
     const { createRedisStore } = await importRedis()
-    return createRedisStore({ url: redisUrl ?? '', tenant, onWarning: warn, onEvent: emit })
+    return createRedisStore({
+      url: redisUrl ?? '',
+      tenant,
+      waitFor: redisWaitFor,
+      onWarning: warn,
+      onEvent: emit,
+    })
   }
   if (production) {
     throw new ConfigurationError(

@@ -15,7 +15,8 @@ import { openStore } from './open-store.ts'
 export async function rekeyCommand(environment: Environment, print: (line: string) => void): Promise<void> {
   const config = loadConfig({}, environment)
   const ring = createSecretRing(loadSecrets(config, () => {}))
-  const store = await openStore(config, () => {}, print)
+  // One by one, each would wait; and who rekeys looks afterwards whether all is well.
+  const store = await openStore({ ...config, redisWaitFor: 'none' }, () => {}, print)
   try {
     const { connections, signingKeys } = await rekey({ store, sealer: createSealer(ring, systemRandom) })
     print(`Connections: ${inWords(connections)}.`)

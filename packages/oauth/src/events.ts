@@ -101,6 +101,8 @@ export type SallyportEvent =
   | { type: 'resource_read'; resource: string; userId?: string; ok: boolean; durationMs: number }
   | { type: 'prompt_used'; prompt: string; userId?: string; ok: boolean; durationMs: number }
   | { type: 'store_unavailable'; step: string }
+  /** What this server waits for after a write has not come in time; once a minute. The write counts. */
+  | { type: 'store_write_unconfirmed'; kind: 'replica' | 'disk' | 'replica-disk' }
   | { type: 'record_unreadable'; kind: string }
   /** A fault of ours: the kind of error and the place in the code, never its message. */
   | { type: 'request_failed'; step: string; errorName: string; where: string }

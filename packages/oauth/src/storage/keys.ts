@@ -40,6 +40,8 @@ export interface Keys {
   streamEvents(stream: string): string
   /** One window of a rate limit. */
   counter(limit: string, id: string): string
+  /** In the slot of another key: written to have what came before it confirmed. */
+  confirmation(key: string): string
   /** Written to see whether Redis can be written. */
   check(): string
   /** Channel on which revocations are announced; no key. */
@@ -80,6 +82,7 @@ export function createKeys(tenant: string): Keys {
     endedSession: idHash => inSlot(`ended-session:${sha256(idHash)}`),
     streamEvents: stream => inSlot(`stream:${sha256(stream)}`),
     counter: (limit, id) => inSlot(`limit:${sha256(JSON.stringify([limit, id]))}`),
+    confirmation: key => `${key.slice(0, key.indexOf('}') + 1)}:confirmation`,
     check: () => inSlot('check'),
     revocationChannel: () => `sallyport:${name}:revocations`,
   }

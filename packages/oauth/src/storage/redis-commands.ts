@@ -3,6 +3,7 @@ import { StoreUnavailableError } from '../errors.ts'
 import { currentRequest } from '../request-scope.ts'
 import type { Script } from './lua.generated.ts'
 import { createRedisClock } from './redis-clock.ts'
+import type { Confirmation } from './redis-confirmation.ts'
 import type { RedisConnection } from './redis-connection.ts'
 import { isPassing, isUnanswered, redisErrorCode, redisUnavailable } from './redis-error.ts'
 
@@ -27,6 +28,11 @@ export interface RedisCommands {
     until?: number,
   ): Promise<RedisReply | undefined>
   /**
+   * The same for a step whose loss somebody would notice: it is told when what `confirmed` waits for has come true, and
+   * made again when the server went away before. Where nothing is waited for, this is `run`.
+   */
+  runConfirmed: RedisCommands['run']
+  /**
    * Reads. Undefined when the key holds what is not ours (R172).
    *
    * @throws {StoreUnavailableError} when Redis does not answer
@@ -38,8 +44,18 @@ export interface RedisCommands {
 /** The server reached a step after its deadline. */
 const late = new Error('late')
 
-/** `stepTimeoutMs`: how long a caller waits at most, attempts and pauses together. */
-export function createRedisCommands(connection: RedisConnection, stepTimeoutMs: number): RedisCommands {
+/** Outcomes of steps that have written nothing. */
+const writesNothing: ReadonlySet<unknown> = new Set(['index', 'unknown', 'expired', 'stale'])
+
+/**
+ * @param stepTimeoutMs how long a caller waits at most, attempts and pauses together
+ * @param confirmation default: no step waits for anything but its reply
+ */
+export function createRedisCommands(
+  connection: RedisConnection,
+  stepTimeoutMs: number,
+  confirmation?: Confirmation,
+): RedisCommands {
   const { client } = connection
   const clock = createRedisClock(connection)
   let isClosed = false
@@ -51,7 +67,11 @@ export function createRedisCommands(connection: RedisConnection, stepTimeoutMs: 
   }
   const remaining = (until: number) => Math.max(until - performance.now(), 0)
 
-  const withinTime = <T>(attempt: () => Promise<T>, until: number): Promise<T | undefined> => {
+  const withinTime = <T>(
+    attempt: () => Promise<T>,
+    until: number,
+    via = connection,
+  ): Promise<T | undefined> => {
     let reason = 'timeout'
     const end = currentRequest()?.storeWait?.begin()
     const attempts = async (): Promise<T | undefined> => {
@@ -68,8 +88,9 @@ export function createRedisCommands(connection: RedisConnection, stepTimeoutMs: 
           if (isUnanswered(code)) {
             isPending = true
             // What Redis said of itself tells more than that it then closed the connection.
-            if (isUnanswered(reason)) reason = connection.lastError() ?? code
+            if (isUnanswered(reason)) reason = via.lastError() ?? code
           } else reason = code
+          if (code === 'MOVED') via.refresh()
           if (!isPassing(code)) {
             if (isPending) await pause(remaining(until))
             throw redisUnavailable(code)
@@ -89,28 +110,52 @@ export function createRedisCommands(connection: RedisConnection, stepTimeoutMs: 
     })
   }
 
+  const send = async (
+    to: RedisConnection['client'],
+    script: Script,
+    keys: readonly string[],
+    args: readonly (string | number)[],
+    until: number,
+  ): Promise<RedisReply> => {
+    // The script refuses to run after this: a command that hung in a queue, in a socket or in a frozen Redis
+    // does nothing once its caller was told that it failed (R165).
+    const deadline = await clock.deadline(keys[0]!, until)
+    const all = [...keys, `${deadline}`, ...args.map(String)]
+    const reply = (await to.evalsha(script.sha1, keys.length, ...all).catch((error: unknown) => {
+      // It has not run: Redis was restarted or is new to us.
+      if (redisErrorCode(error) !== 'NOSCRIPT') throw error
+      return to.eval(script.lua, keys.length, ...all)
+    })) as RedisReply
+    if (reply[0] !== 'late') return reply
+    // Either too late, or the clock of the server was set: then a new comparison helps.
+    clock.forget(keys[0]!)
+    throw late
+  }
+  const run: RedisCommands['run'] = (script, keys, args, until = stepEndsAt()) =>
+    withinTime(() => send(client, script, keys, args, until), until)
+
   return {
     stepEndsAt,
-    run: (script, keys, args, until = stepEndsAt()) =>
-      withinTime(async () => {
-        // The script refuses to run after this: a command that hung in a queue, in a socket or in a frozen Redis
-        // does nothing once its caller was told that it failed (R165).
-        const deadline = await clock.deadline(keys[0]!, until)
-        const all = [...keys, `${deadline}`, ...args.map(String)]
-        const reply = (await client.evalsha(script.sha1, keys.length, ...all).catch((error: unknown) => {
-          // It has not run: Redis was restarted or is new to us.
-          if (redisErrorCode(error) !== 'NOSCRIPT') throw error
-          return client.eval(script.lua, keys.length, ...all)
-        })) as RedisReply
-        if (reply[0] !== 'late') return reply
-        // Either too late, or the clock of the server was set: then a new comparison helps.
-        clock.forget(keys[0]!)
-        throw late
-      }, until),
+    run,
+    runConfirmed(script, keys, args, until = stepEndsAt()) {
+      if (!confirmation) return run(script, keys, args, until)
+      const { barrier, keyFor, onUnconfirmed, connection: via } = confirmation
+      const attempt = async () => {
+        // The very server, also in a cluster: it is the one that must confirm.
+        const node = via.nodeOf(keys[0]!)
+        if (!node) throw new Error('no server is known for the key')
+        const reply = await send(node, script, keys, args, until)
+        if (writesNothing.has(reply[0])) return reply
+        if (!(await barrier.pass(node, keyFor(keys[0]!), until))) onUnconfirmed()
+        return reply
+      }
+      return withinTime(attempt, until, via)
+    },
     read: (command, until = stepEndsAt()) => withinTime(() => command(client), until),
     close() {
       isClosed = true
       connection.close()
+      confirmation?.connection.close()
     },
   }
 }

@@ -18,6 +18,8 @@ export interface RedisConnection {
   readonly isCluster: boolean
   /** The connection to the server that holds a key, when it is known. */
   nodeOf(key: string): Redis | undefined
+  /** Asks anew which server holds which keys, where there are several. */
+  refresh(): void
   /** A connection of its own to any server, not yet open, that does not come back by itself. */
   createSubscriber(): Redis
   /** What the last attempt to connect failed with, as one word; undefined while connected. */
@@ -83,6 +85,7 @@ function connectServer(target: RedisTarget, options: RedisConnectionOptions): Re
     client,
     isCluster: false,
     nodeOf: () => client,
+    refresh: ignore,
     createSubscriber: () => asSubscriber(client.duplicate(subscriberOptions)),
     lastError,
     close: () => client.disconnect(),
@@ -114,6 +117,7 @@ function connectCluster(target: RedisTarget, options: RedisConnectionOptions): R
       if (!node && client.status === 'ready') client.refreshSlotsCache()
       return node
     },
+    refresh: () => client.refreshSlotsCache(),
     createSubscriber() {
       // Any node hears what is published on any other.
       const nodes = client

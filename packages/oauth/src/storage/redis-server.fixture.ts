@@ -132,12 +132,17 @@ export interface RedisCluster {
   stop(): Promise<void>
 }
 
-/** Starts a cluster of three nodes and waits until each of them serves. */
-export async function startRedisCluster(config: Record<string, string> = {}): Promise<RedisCluster> {
+/** Starts a cluster of three masters, each with so many replicas, and waits until each node serves. */
+export async function startRedisCluster(
+  config: Record<string, string> = {},
+  replicas = 0,
+): Promise<RedisCluster> {
   const settings = { 'cluster-enabled': 'yes', 'cluster-node-timeout': '2000', ...config }
-  const nodes = await Promise.all([0, 1, 2].map(() => startRedisServer(settings)))
+  const count = 3 * (1 + replicas)
+  const nodes = await Promise.all(Array.from({ length: count }, () => startRedisServer(settings)))
   const addresses = nodes.map(({ port }) => `127.0.0.1:${port}`)
-  await promisify(execFile)('redis-cli', ['--cluster', 'create', ...addresses, '--cluster-yes'])
+  const create = ['--cluster', 'create', ...addresses, '--cluster-replicas', `${replicas}`, '--cluster-yes']
+  await promisify(execFile)('redis-cli', create)
   for (const { client } of nodes) {
     while (!String(await client.cluster('INFO')).includes('cluster_state:ok')) await pause(20)
   }

@@ -1,10 +1,14 @@
 import type { Redis } from 'ioredis'
 import { ConfigurationError, StoreUnavailableError } from '../errors.ts'
+import type { RedisWaitFor } from './redis-barrier.ts'
 import type { RedisCommands } from './redis-commands.ts'
+import type { Confirmation } from './redis-confirmation.ts'
 import type { RedisConnection } from './redis-connection.ts'
 import { redisErrorCode, redisUnavailable } from './redis-error.ts'
 
 const oldestVersion = [6, 2] as const
+/** The first with WAITAOF. */
+const oldestToWaitForDisks = [7, 2] as const
 
 /** What one server says about itself; undefined when it may not be asked. */
 type Info = ReadonlyMap<string, string> | undefined
@@ -21,11 +25,13 @@ export async function checkRedis(
   connection: RedisConnection,
   commands: RedisCommands,
   onWarning: (sentence: string) => void,
+  waitFor: RedisWaitFor | 'none' = 'none',
 ): Promise<void> {
   const servers = await readServers(connection, commands)
   const warnings = new Set<string>()
   for (const { info, save } of servers) {
     assertVersion(info)
+    if (waitFor === 'disk' || waitFor === 'replica-disk') assertWaitsForDisks(info, waitFor)
     if (!connection.isCluster && info?.get('cluster_enabled') === '1') {
       throw new ConfigurationError(
         'SESSION_REDIS_URL names one node of a cluster: list its nodes, separated by commas, or use redis+cluster://.',
@@ -36,15 +42,47 @@ export async function checkRedis(
   for (const sentence of warnings) if (sentence !== '') onWarning(sentence)
 }
 
-async function readServers(connection: RedisConnection, commands: RedisCommands) {
-  const { client } = connection
-  const servers = await commands.read(async () => {
+/**
+ * Tries on each server whether it confirms writes: that a right is missing shows nowhere else. A replica that is not
+ * there may be on its way, so that is a warning.
+ *
+ * @throws {ConfigurationError} when it never will
+ */
+export async function checkWait(
+  { connection, barrier }: Confirmation,
+  commands: RedisCommands,
+  onWarning: (sentence: string) => void,
+): Promise<void> {
+  const confirmed = await onEachServer(connection, commands, node => barrier.probe(node)).catch(
+    (error: unknown) => {
+      // INFO, which would have told, is forbidden.
+      if (!(error instanceof StoreUnavailableError && error.cause === 'ERR')) throw error
+      throw new ConfigurationError(
+        'SESSION_REDIS_WAIT_FOR waits for disks, and this Redis refuses to: that needs version 7.2 and appendonly.',
+      )
+    },
+  )
+  if (confirmed.every(Boolean)) return
+  onWarning(
+    'SESSION_REDIS_WAIT_FOR waits for a replica, or a disk, that does not answer now: until it does, sign-ins and refreshes take a second longer and may be lost when Redis fails over.',
+  )
+}
+
+const readServers = (connection: RedisConnection, commands: RedisCommands) =>
+  onEachServer(connection, commands, readServer)
+
+async function onEachServer<T>(
+  { client }: RedisConnection,
+  commands: RedisCommands,
+  ask: (node: Redis) => Promise<T>,
+): Promise<T[]> {
+  const answers = await commands.read(async () => {
     // Until then a cluster does not know its nodes.
     if (client.status !== 'ready') throw new Error('not connected yet')
     const nodes = 'nodes' in client ? client.nodes('master') : [client]
-    return await Promise.all(nodes.map(readServer))
+    return await Promise.all(nodes.map(ask))
   })
-  return servers ?? []
+  return answers ?? []
 }
 
 /** Says what the deployer can do about a store that does not answer at start, where that is known. */
@@ -98,11 +136,27 @@ function parseInfo(text: string): Info {
 
 function assertVersion(info: Info): void {
   const version = info?.get('redis_version')
-  if (version === undefined) return
-  const [major = 0, minor = 0] = version.split('.').map(Number)
-  const [oldestMajor, oldestMinor] = oldestVersion
-  if (major > oldestMajor || (major === oldestMajor && minor >= oldestMinor)) return
+  if (version === undefined || !isOlder(version, oldestVersion)) return
   throw new ConfigurationError(`Redis ${version} is too old for the store: use 6.2 or newer.`)
+}
+
+function assertWaitsForDisks(info: Info, waitFor: RedisWaitFor): void {
+  const version = info?.get('redis_version')
+  if (version !== undefined && isOlder(version, oldestToWaitForDisks)) {
+    throw new ConfigurationError(
+      `SESSION_REDIS_WAIT_FOR is ${waitFor}, and Redis ${version} cannot wait for disks: use 7.2 or newer, or wait for replica.`,
+    )
+  }
+  if (info?.get('aof_enabled') === '0') {
+    throw new ConfigurationError(
+      `SESSION_REDIS_WAIT_FOR is ${waitFor}, and Redis keeps no append-only file: turn appendonly on, or wait for replica.`,
+    )
+  }
+}
+
+function isOlder(version: string, [oldestMajor, oldestMinor]: readonly [number, number]): boolean {
+  const [major = 0, minor = 0] = version.split('.').map(Number)
+  return major < oldestMajor || (major === oldestMajor && minor < oldestMinor)
 }
 
 function evictionWarning(info: Info): string | undefined {

@@ -15,14 +15,16 @@ import {
   recordSchemas,
   type SigningKey,
 } from './records.ts'
+import type { RedisWaitFor } from './redis-barrier.ts'
 import { createRedisCommands, type RedisReply } from './redis-commands.ts'
+import { createConfirmation } from './redis-confirmation.ts'
 import { connectRedis } from './redis-connection.ts'
 import { createRedisCounter } from './redis-counter.ts'
 import { createRedisFeed } from './redis-feed.ts'
 
 import { grantFromFields, grantToFields, parseNumbered, recordToText } from './redis-records.ts'
 import { scanKeys } from './redis-scan.ts'
-import { checkRedis, startupError } from './redis-startup.ts'
+import { checkRedis, checkWait, startupError } from './redis-startup.ts'
 import { parseRedisUrl } from './redis-url.ts'
 import type { ClaimOutcome, ConnectionKey, RedeemOutcome, RotateOutcome, Store, StoreStats } from './store.ts'
 
@@ -58,6 +60,12 @@ export interface RedisStoreOptions {
    * Default 2500.
    */
   stepTimeoutMs?: number
+  /**
+   * What a step waits for whose loss a user would notice: `replica`, until one has received it; `disk`, until it is in
+   * the append-only file; `replica-disk`, both of them on their disks. When that takes longer than half of
+   * `stepTimeoutMs` the step counts, and the event `store_write_unconfirmed` says so. Default `none`.
+   */
+  waitFor?: 'none' | RedisWaitFor
   /** How often the revocation feed shows that it is complete, in milliseconds. Default 5000. */
   heartbeatMs?: number
   /** User and password of the sentinels, where they have their own. */
@@ -82,12 +90,24 @@ export async function createRedisStore({
   onEvent,
   commandTimeoutMs = 1_000,
   stepTimeoutMs = 2_500,
+  waitFor = 'none',
   heartbeatMs = 5_000,
   ...connectionOptions
 }: RedisStoreOptions): Promise<Store> {
-  const connection = connectRedis(parseRedisUrl(url), { commandTimeoutMs, ...connectionOptions })
-  const commands = createRedisCommands(connection, stepTimeoutMs)
+  const target = parseRedisUrl(url)
+  const connection = connectRedis(target, { commandTimeoutMs, ...connectionOptions })
   const keys = createKeys(tenant)
+  const confirmation =
+    waitFor === 'none'
+      ? undefined
+      : createConfirmation(target, waitFor, {
+          ...connectionOptions,
+          commandTimeoutMs,
+          stepTimeoutMs,
+          keyFor: keys.confirmation,
+          onEvent,
+        })
+  const commands = createRedisCommands(connection, stepTimeoutMs, confirmation)
   const channel = keys.revocationChannel()
   const feed = createRedisFeed(connection, {
     channel,
@@ -110,12 +130,14 @@ export async function createRedisStore({
     until = commands.stepEndsAt(),
   ): Promise<RedisReply | undefined> =>
     (await commands.run(script, keyNames, args, until)) ?? unreadable(kind)
+  /** The same for a step whose loss a user would notice. */
+  const runConfirmed: typeof run = async (kind, ...step) =>
+    (await commands.runConfirmed(...step)) ?? unreadable(kind)
   /** A step that cannot do without its key. */
   const put = async (...step: Parameters<typeof run>): Promise<RedisReply> => {
-    const reply = await run(...step)
-    if (!reply) throw new StoreUnavailableError('something else lies where the store keeps a record')
-    return reply
+    return present(await run(...step))
   }
+  const putConfirmed: typeof put = async (...step) => present(await runConfirmed(...step))
 
   /** R172: what does not fit its schema is foreign or corrupt: absent, and somebody is told. */
   const parse = <T>(
@@ -172,7 +194,7 @@ export async function createRedisStore({
     ].slice(0, script.keys)
     let indexedUntil = 0
     for (;;) {
-      const reply = await run('grant', script, keyNames, [now, ...args(indexedUntil)], until)
+      const reply = await runConfirmed('grant', script, keyNames, [now, ...args(indexedUntil)], until)
       const [outcome, ...rest] = reply?.map(String) ?? ['unknown']
       if (outcome !== 'index') {
         const [replay = '', accessEndsAt] = rest
@@ -294,7 +316,8 @@ export async function createRedisStore({
     },
 
     async putDisabledUser({ userId, expiresAt, now }) {
-      await put('disabled_user', scripts.putDisabledUser, [keys.disabledUser(userId)], [now, expiresAt])
+      const key = keys.disabledUser(userId)
+      await putConfirmed('disabled_user', scripts.putDisabledUser, [key], [now, expiresAt])
     },
     async deleteDisabledUser({ userId, now }) {
       await put('disabled_user', scripts.putDisabledUser, [keys.disabledUser(userId)], [now, ''])
@@ -302,7 +325,7 @@ export async function createRedisStore({
     isUserDisabled: ({ userId, now }) => isMarked(keys.disabledUser(userId), now),
 
     async putClientTombstone({ clientIdHash, expiresAt, now }) {
-      await put(
+      await putConfirmed(
         'client_tombstone',
         scripts.putClientTombstone,
         [keys.clientTombstone(clientIdHash)],
@@ -403,10 +426,14 @@ export async function createRedisStore({
       return outcome as RedeemOutcome
     },
     async countFailedRedemption(step) {
-      await stepGrant('countFailedRedemption', scripts.countFailedRedemption, step, [], () => [
-        step.codeHash,
-        step.limit,
-      ])
+      const { id, now, codeHash, limit } = step
+      const operation = operationKey('countFailedRedemption', step)
+      await run(
+        'grant',
+        scripts.countFailedRedemption,
+        [keys.grant(id), keys.grantOperation(id, operation)],
+        [now, codeHash, limit],
+      )
     },
     async rotateRefreshToken(step) {
       const { outcome, replay } = await stepGrant(
@@ -477,7 +504,7 @@ export async function createRedisStore({
         .sort((a, b) => (order(a) < order(b) ? -1 : 1))
     },
     async putConnection({ record, now }) {
-      const reply = await put(
+      const reply = await putConfirmed(
         'connection',
         scripts.putConnection,
         [keys.connections(record.userId)],
@@ -486,7 +513,7 @@ export async function createRedisStore({
       return Number(reply[1])
     },
     async replaceConnection({ record, generation, now }) {
-      const reply = await run(
+      const reply = await runConfirmed(
         'connection',
         scripts.replaceConnection,
         [keys.connections(record.userId)],
@@ -496,7 +523,7 @@ export async function createRedisStore({
     },
     async deleteConnection({ now, ...key }) {
       const endsAt = now + connectionTombstoneSeconds
-      await run(
+      await runConfirmed(
         'connection',
         scripts.deleteConnection,
         [keys.connections(key.userId)],
@@ -577,7 +604,7 @@ export async function createRedisStore({
       return found.sort((a, b) => a.sequence - b.sequence).map(({ record }) => record)
     },
     async putSigningKey({ record: { kid, retiresAt, sealed, ...record }, newestKid, now }) {
-      const [outcome] = await put(
+      const [outcome] = await putConfirmed(
         'signing_key',
         scripts.putSigningKey,
         [keys.signingKeys()],
@@ -637,7 +664,8 @@ export async function createRedisStore({
   }
 
   try {
-    await checkRedis(connection, commands, onWarning)
+    await checkRedis(connection, commands, onWarning, waitFor)
+    if (confirmation) await checkWait(confirmation, commands, onWarning)
     await check()
     await feed.open()
   } catch (error) {
@@ -659,6 +687,11 @@ function indexEndsAt(recordEndsAt: number, endsAt: number, now: number): number 
 /** Names an operation by what it does to what, so that an id used for two steps does not join them. */
 function operationKey(name: string, { id, operationId }: { id: string; operationId: string }): string {
   return sha256(JSON.stringify([name, id, operationId]))
+}
+
+function present(reply: RedisReply | undefined): RedisReply {
+  if (!reply) throw new StoreUnavailableError('something else lies where the store keeps a record')
+  return reply
 }
 
 function connectionField({ provider, account }: Pick<ConnectionKey, 'provider' | 'account'>): string {
