@@ -3,6 +3,7 @@ import { type EventSink, eventFields, type RecordedEvent, type SallyportEvent } 
 import { createSecretRing } from '../keys/secret-ring.ts'
 import { inRequest } from '../request-scope.ts'
 import { systemRandom } from '../runtime.ts'
+import { createOpaqueAccessTokens } from '../tokens/opaque-access-token.ts'
 import { mintAuthorizationCode, mintRefreshToken } from '../tokens/token-value.ts'
 import { createEventEmitter } from './emitter.ts'
 
@@ -80,6 +81,10 @@ describe('createEventEmitter', () => {
     [
       'a refresh token',
       mintRefreshToken({ secrets, random: systemRandom, grantId: 'grant', generation: 0 }).value,
+    ],
+    [
+      'an opaque access token',
+      createOpaqueAccessTokens({ issuer: 'i', tenant: 't', secrets, random: systemRandom }).seal('jwt'),
     ],
     ['a JWT', 'eyJhbGciOiJFUzI1NiJ9.eyJzdWIiOiJjYW5hcnkifQ.c2ln'],
     ['a registration', 'dcr.canary'],

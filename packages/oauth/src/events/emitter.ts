@@ -45,7 +45,7 @@ const hashPattern = /^[\w-]{43}$/
 const maxNameLength = 256
 const maxNames = 64
 /** Our own codes and tokens, registrations, JWTs and credentials of the usual providers: none of them is a name. */
-const secretPattern = /\b(?:sp_(?:ac|rt)_|dcr\.|eyJ|ya29\.|GOCSPX-|Bearer\s|Basic\s)/i
+const secretPattern = /\b(?:sp_(?:ac|at|rt)_|dcr\.|eyJ|ya29\.|GOCSPX-|Bearer\s|Basic\s)/i
 
 /** R188, R190: a value that is not what its field holds is not passed on, so that no mistake of ours becomes a leak. */
 function fitting(kind: EventFieldKind, value: unknown): unknown {
