@@ -26,6 +26,44 @@ describe('memory store', () => {
     expect(store.size).toBe(1)
   })
 
+  it('R171: when full, it forgets outcomes of steps, the oldest first, and goes on taking steps', async () => {
+    const store = createMemoryStore({ maxEntries: 3 })
+    const ids = ['a', 'b', 'c']
+    for (const id of ids) {
+      const code = { hash: 'code', challenge: 'challenge', expiresAt: now + 600, failures: 0 }
+      await store.putGrant({
+        record: {
+          version: 1,
+          id,
+          userId: 'user',
+          clientId: 'client',
+          redirectUri: 'https://client.example/',
+          resource: 'https://server.example/mcp',
+          scopes: [],
+          authTime: now,
+          amr: [],
+          createdAt: now,
+          endsAt: 0,
+          accessEndsAt: 0,
+          code,
+        },
+        now,
+      })
+    }
+    const redeem = (id: string) =>
+      store.redeemCode({ id, codeHash: 'code', operationId: 'one', accessEndsAt: now + 900, now })
+    for (const id of ids) expect(await redeem(id)).toBe('redeemed')
+    expect(await redeem('a')).toBe('redeemed')
+    const revoke = (id: string) => store.revokeGrant({ id, reason: 'user', operationId: 'two', now })
+    expect(await revoke('a')).toBe('revoked')
+    // The outcome of the first step made room; that of the second is still known.
+    expect(await redeem('a')).toBe('revoked')
+    expect(await redeem('b')).toBe('redeemed')
+    expect(await revoke('b')).toBe('revoked')
+    expect(await revoke('c')).toBe('revoked')
+    expect(store.size).toBe(3 + 3 + 3)
+  })
+
   it('R171: a record whose end has passed is gone as soon as somebody looks, without a timer', async () => {
     const store = createMemoryStore()
     await store.putClientTombstone({ clientIdHash: 'client', expiresAt: now + 1, now })
