@@ -4,10 +4,20 @@ import type { EventSink } from '../events.ts'
 /** Seconds after which a caller may try again when the trouble is ours. */
 const retryAfterSeconds = 1
 
-const withDefaults = (headers: ResponseInit['headers'], defaults: Record<string, string>): Headers => {
+const withDefaults = (
+  headers: ResponseInit['headers'],
+  defaults: Record<string, string>,
+): Headers | Record<string, string> => {
+  if (headers === undefined) return defaults
   const all = new Headers(headers)
   for (const [name, value] of Object.entries(defaults)) if (!all.has(name)) all.set(name, value)
   return all
+}
+
+const jsonHeaders = {
+  'Content-Type': 'application/json',
+  'Cache-Control': 'no-store',
+  'X-Content-Type-Options': 'nosniff',
 }
 
 /**
@@ -16,14 +26,7 @@ const withDefaults = (headers: ResponseInit['headers'], defaults: Record<string,
  * @see RFC 6749 §5.1
  */
 export function json(body: unknown, init: ResponseInit = {}): Response {
-  return new Response(JSON.stringify(body), {
-    ...init,
-    headers: withDefaults(init.headers, {
-      'Content-Type': 'application/json',
-      'Cache-Control': 'no-store',
-      'X-Content-Type-Options': 'nosniff',
-    }),
-  })
+  return new Response(JSON.stringify(body), { ...init, headers: withDefaults(init.headers, jsonHeaders) })
 }
 
 /**

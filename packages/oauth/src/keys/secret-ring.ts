@@ -26,7 +26,7 @@ export interface SecretRing {
   /** Short public name of each secret, newest first. */
   readonly keyIds: readonly string[]
   /** 32-byte key of one secret for one purpose, or undefined when the ring has no such secret. */
-  derive(purpose: KeyPurpose, keyId: string): Buffer | undefined
+  derive(purpose: KeyPurpose, keyId: string): KeyObject | undefined
   /** HMAC-SHA-256 of `value` under the newest secret. */
   mac(purpose: KeyPurpose, value: string): Buffer
   /** Whether `tag` is the MAC of `value` under any secret of the ring; the comparison takes constant time. */
@@ -60,31 +60,21 @@ export function createSecretRing(secrets: readonly string[]): SecretRing {
   const byId = new Map(secrets.map(secret => [expand(secret, 'key-id', 6).toString('base64url'), secret]))
   const keyIds = [...byId.keys()]
   const newest = keyIds[0]!
-  const derived = new Map<string, Buffer>()
-  const derive = (purpose: KeyPurpose, keyId: string): Buffer | undefined => {
+  // As key objects: Node finds out slowly, for each use anew, that a buffer is none.
+  const derived = new Map<string, KeyObject>()
+  const derive = (purpose: KeyPurpose, keyId: string): KeyObject | undefined => {
     const secret = byId.get(keyId)
     if (secret === undefined) return undefined
     const name = `${keyId}:${purpose}`
     let key = derived.get(name)
     if (!key) {
-      key = expand(secret, `key:${purpose}`, 32)
+      key = createSecretKey(expand(secret, `key:${purpose}`, 32))
       derived.set(name, key)
     }
     return key
   }
-  // As key objects: Node finds out slowly, for each MAC anew, that a buffer is none.
-  const macKeys = new Map<string, KeyObject>()
-  const macKey = (purpose: KeyPurpose, keyId: string): KeyObject => {
-    const name = `${keyId}:${purpose}`
-    let key = macKeys.get(name)
-    if (!key) {
-      key = createSecretKey(derive(purpose, keyId)!)
-      macKeys.set(name, key)
-    }
-    return key
-  }
   const macUnder = (purpose: KeyPurpose, keyId: string, value: string) =>
-    createHmac('sha256', macKey(purpose, keyId)).update(value).digest()
+    createHmac('sha256', derive(purpose, keyId)!).update(value).digest()
   return {
     keyIds,
     derive,
