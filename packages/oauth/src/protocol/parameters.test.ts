@@ -83,6 +83,20 @@ describe('readForm', () => {
     ])
   })
 
+  it('R82: a body that is announced as too large is not read', async () => {
+    const { stream, counted } = endless()
+    const announced = form(stream, undefined, { 'Content-Length': '65537' })
+    expect(await refusal(readForm(announced))).toEqual(['invalid_request', 413])
+    expect(announced.bodyUsed).toBe(false)
+    expect(counted.bytes).toBeLessThan(100_000)
+  })
+
+  it.each(['', '-1', '1e1', 'five'])('R82: Content-Length %j announces nothing', async length => {
+    const { stream } = endless()
+    const request = form(stream, undefined, { 'Content-Length': length })
+    expect(await refusal(readForm(request))).toEqual(['invalid_request', 413])
+  })
+
   it.each([
     ['broken UTF-8', new Uint8Array([0x61, 0x3d, 0xff])],
     ['an overlong sequence', new Uint8Array([0x61, 0x3d, 0xc0, 0xaf])],
