@@ -12,6 +12,7 @@ import {
   resource,
   ringSecret,
 } from '../authorization-server.fixture.ts'
+import { createDpopKey, signProof } from '../dpop.fixture.ts'
 import { createSecretRing } from '../keys/secret-ring.ts'
 import { systemRandom } from '../runtime.ts'
 import { createOpaqueAccessTokens } from '../tokens/opaque-access-token.ts'
@@ -156,6 +157,35 @@ describe('opaque access tokens', () => {
       expect((await fixture.revoke(publicClient, value)).status).toBe(200)
     }
     expect(fixture.events.filter(({ type }) => type === 'family_revoked')).toEqual([])
+  })
+
+  it('R159: bound to a key, one is good with that key alone, although nobody can read its cnf', async () => {
+    const fixture = setUp()
+    const key = createDpopKey()
+    const { code } = await fixture.placeCode(publicClient, { scopes: ['openid'] })
+    const proof = signProof(key, { url: `${issuer}/oauth/token`, now: fixture.time.now })
+    const bound = { ...publicClient, headers: { DPoP: proof } }
+    const answer = (await (await fixture.redeem(bound, code)).json()) as Record<string, string>
+    const access = answer.access_token!
+    expect([answer.token_type, access.slice(0, 6)]).toEqual(['DPoP', 'sp_at_'])
+    const ask = async (headers: Record<string, string>) =>
+      (await fixture.server.handle(new Request(`${issuer}/oauth/userinfo`, { headers })))?.status
+    const by = (one: typeof key) => {
+      const about = {
+        method: 'GET',
+        url: `${issuer}/oauth/userinfo`,
+        now: fixture.time.now,
+        accessToken: access,
+      }
+      return { authorization: `DPoP ${access}`, DPoP: signProof(one, about) }
+    }
+    expect(await ask(by(key))).toBe(200)
+    expect(await ask(by(createDpopKey()))).toBe(401)
+    expect(await ask({ authorization: `Bearer ${access}` })).toBe(401)
+    expect(JSON.parse(await introspect(fixture, access))).toMatchObject({
+      active: true,
+      cnf: { jkt: key.jkt },
+    })
   })
 
   it('are read by servers that issue JWTs and the other way round, so that the option can be changed', async () => {
