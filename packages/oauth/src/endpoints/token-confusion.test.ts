@@ -31,11 +31,12 @@ const clients = [
   },
   { clientId: 'public', redirectUris: [redirectUri] },
 ]
+// The key of the issuer is that of the client: only what the JWT is for tells them apart.
+const enterpriseIssuers = [{ issuer: idp, jwks: { keys: [jwtKey.publicJwk] } }]
 const setUp = () =>
   createFixture({
     clients,
-    // The key of the issuer is that of the client: only what the JWT is for tells them apart.
-    enterpriseIssuers: [{ issuer: idp, jwks: { keys: [jwtKey.publicJwk] } }],
+    enterpriseIssuers,
     resourceServers: [{ id: 'api', secret, resources: [resource] }],
   })
 
@@ -64,7 +65,13 @@ const signedByUs = async (fixture: Fixture, typ: string) => {
 const kinds: Record<string, (fixture: Fixture) => Promise<string>> = {
   'access token': async fixture => (await fixture.session(jwtClient)).access,
   'opaque access token': async ({ store, time }) => {
-    const opaque = createFixture({ clients, store, clock: () => time.now, accessTokenFormat: 'opaque' })
+    const opaque = createFixture({
+      clients,
+      enterpriseIssuers,
+      store,
+      clock: () => time.now,
+      accessTokenFormat: 'opaque',
+    })
     return (await opaque.session(jwtClient)).access
   },
   'access token of a client': async fixture => {
