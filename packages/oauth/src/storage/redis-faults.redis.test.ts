@@ -297,6 +297,15 @@ const steps: Record<string, Step> = {
     send: () => store.resealSigningKey({ kid: 'kid', sealed: 'anew', expectedSealed: 'sealed', now }),
     outcome: 'resealed',
   },
+  appendEvent: {
+    script: scripts.appendEvent,
+    async send() {
+      const event = { stream: 'stream', position: 1, sealed: 'sealed', limit: 10, expiresAt: now + 60, now }
+      await store.appendEvent(event)
+      return (await store.readEvents({ stream: 'stream', after: 0, now })).map(({ position }) => position)
+    },
+    outcome: [1],
+  },
   claimSingleUse: {
     script: scripts.claimSingleUse,
     send: () => store.claimSingleUse({ kind: 'jti', idHash: 'id', expiresAt: now + 60, now, ...operation() }),
