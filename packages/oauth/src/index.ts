@@ -59,6 +59,8 @@ export type { ConnectionState, ConnectionStatus } from './storage/connection-sta
 export { connectionStatus } from './storage/connection-status.ts'
 export type { FileStoreOptions } from './storage/file-store.ts'
 export { createFileStore } from './storage/file-store.ts'
+export type { IdentityParts } from './storage/find-user.ts'
+export { hashIdentity } from './storage/find-user.ts'
 export type { MemoryStore, MemoryStoreOptions } from './storage/memory-store.ts'
 export { createMemoryStore } from './storage/memory-store.ts'
 export type { Circuit, Connection, ConnectionErrorClass, Grant, RevocationReason } from './storage/records.ts'

@@ -36,6 +36,13 @@ const text = z.string().min(1)
 const generationSchema = z.int().positive()
 const singleUseSchema = z.strictObject({ operationId: text })
 const streamEventSchema = z.strictObject({ position: z.int().positive(), sealed: text })
+const accountLinkSchema = z.strictObject({
+  userId: text,
+  provider: text,
+  account: text,
+  expiresAt: z.int().nonnegative(),
+})
+type AccountLink = z.infer<typeof accountLinkSchema>
 const outcomeSchema = z.union([text, z.strictObject({ outcome: text, replay: text.optional() })])
 
 /** Options every embedded store has. */
@@ -140,13 +147,39 @@ export function createEmbeddedStore(
 
   const findConnection = (key: ConnectionKey, now: number) =>
     find('connection', recordSchemas.connection, connectionId(key), now)
-  const putConnection = (record: Connection, now: number) =>
+  const putConnection = (record: Connection, before: Connection | undefined, now: number) => {
     keeper.put(
       'connection',
       connectionId(record),
       { value: JSON.stringify(record), expiresAt: record.expiresAt, userId: record.userId },
       now,
     )
+    if (before?.accountHash !== record.accountHash) unlinkAccount(before, now)
+    if (record.accountHash === undefined) return
+    const { userId, provider, account, expiresAt } = record
+    const others = linksTo(record.accountHash, now).filter(link => !isSameKey(link, record))
+    putLinks(record.accountHash, [...others, { userId, provider, account, expiresAt }], now)
+  }
+
+  /** Where connections to an account are, without those whose end has passed. */
+  const linksTo = (accountHash: string, now: number): AccountLink[] =>
+    (find('account', z.array(accountLinkSchema), accountHash, now) ?? []).filter(
+      ({ expiresAt }) => expiresAt > now,
+    )
+  const putLinks = (accountHash: string, links: AccountLink[], now: number) => {
+    if (links.length === 0) return keeper.delete('account', accountHash)
+    const expiresAt = Math.max(...links.map(link => link.expiresAt))
+    keeper.put('account', accountHash, { value: JSON.stringify(links), expiresAt }, now)
+  }
+  const unlinkAccount = (connection: Connection | undefined, now: number) => {
+    if (connection?.accountHash === undefined) return
+    const { accountHash } = connection
+    putLinks(
+      accountHash,
+      linksTo(accountHash, now).filter(link => !isSameKey(link, connection)),
+      now,
+    )
+  }
 
   const listSigningKeys = (now: number): SigningKey[] =>
     list('signing_key', recordSchemas.signingKey, undefined, now)
@@ -197,6 +230,8 @@ export function createEmbeddedStore(
         keeper.put('user', identityHash, { value: JSON.stringify(known), expiresAt }, now)
         return known
       }),
+
+    findUser: ({ identityHash, now }) => read(() => find('user', text, identityHash, now)),
 
     putDisabledUser: ({ userId, expiresAt, now }) =>
       write(() => keeper.put('disabled_user', userId, { value: 'true', expiresAt }, now)),
@@ -290,6 +325,12 @@ export function createEmbeddedStore(
     findConnection: ({ now, ...key }) => read(() => findConnection(key, now)),
     listConnections: ({ userId, now }) =>
       read(() => list('connection', recordSchemas.connection, { userId }, now)),
+    findConnectionsByAccount: ({ accountHash, now }) =>
+      read(() =>
+        linksTo(accountHash, now)
+          .flatMap(link => findConnection(link, now) ?? [])
+          .filter(connection => connection.accountHash === accountHash),
+      ),
     putConnection: ({ record, now }) =>
       write(() => {
         const before = findConnection(record, now)
@@ -298,7 +339,7 @@ export function createEmbeddedStore(
         // must find its generation gone (R180).
         const last =
           before?.generation ?? find('connection_tombstone', generationSchema, connectionId(record), now) ?? 0
-        putConnection({ ...record, generation: last + 1 }, now)
+        putConnection({ ...record, generation: last + 1 }, before, now)
         return last + 1
       }),
     replaceConnection: ({ record, generation, now }) =>
@@ -306,7 +347,7 @@ export function createEmbeddedStore(
         const before = findConnection(record, now)
         if (!before) return 'stale'
         if (before.generation === generation) {
-          putConnection({ ...record, generation: generation + 1 }, now)
+          putConnection({ ...record, generation: generation + 1 }, before, now)
           return 'replaced'
         }
         return before.generation === generation + 1 && isSameWrite(before, record) ? 'replaced' : 'stale'
@@ -323,6 +364,7 @@ export function createEmbeddedStore(
           now,
         )
         keeper.delete('connection', connectionId(key))
+        unlinkAccount(before, now)
       }),
     listAllConnections: ({ cursor, limit, now }) =>
       read(() => {
@@ -448,6 +490,10 @@ function operationKey(name: string, { id, operationId }: { id: string; operation
 
 function connectionId({ userId, provider, account }: ConnectionKey): string {
   return JSON.stringify([userId, provider, account])
+}
+
+function isSameKey(a: ConnectionKey, b: ConnectionKey): boolean {
+  return connectionId(a) === connectionId(b)
 }
 
 function leaseId({ kind, id }: LeaseKey): string {

@@ -10,6 +10,7 @@ const named: Record<string, (keys: Keys, id: string) => string> = {
   'grants of a user': (keys, id) => keys.grantsOf({ userId: id }),
   'grants of a client': (keys, id) => keys.grantsOf({ clientId: id }),
   connections: (keys, id) => keys.connections(id),
+  'connections to an account': (keys, id) => keys.connectionsOf(id),
   user: (keys, id) => keys.user(id),
   'client tombstone': (keys, id) => keys.clientTombstone(id),
   'pending authorization': (keys, id) => keys.pendingAuthorization(id),

@@ -10,6 +10,7 @@ export type RecordKind =
   | 'revocation'
   | 'connection'
   | 'connection_tombstone'
+  | 'account'
   | 'lease'
   | 'circuit'
   | 'signing_key'

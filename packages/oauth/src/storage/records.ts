@@ -108,6 +108,8 @@ const connectionSchema = z.strictObject({
   scopes: z.array(text),
   /** External tokens and the provider's subject, sealed. */
   sealed: text,
+  /** `hashIdentity` of (issuer, subject) at the provider. Absent in records of earlier versions. */
+  accountHash: text.optional(),
   /** When the external access token ends; 0 when the provider does not say. */
   accessEndsAt: at,
   /** When its tokens last came from the provider. */

@@ -199,7 +199,7 @@ const steps: Record<string, Step> = {
     outcome: undefined,
   },
   'putGrant (lists)': {
-    script: scripts.indexGrant,
+    script: scripts.indexRecord,
     send: () => store.putGrant({ record: grant, now }),
     outcome: undefined,
   },
@@ -237,6 +237,14 @@ const steps: Record<string, Step> = {
   putConnection: {
     script: scripts.putConnection,
     send: () => store.putConnection({ record: connection, now }),
+    outcome: 1,
+  },
+  'putConnection (list)': {
+    script: scripts.indexRecord,
+    async send() {
+      await store.putConnection({ record: { ...connection, accountHash: 'ada' }, now })
+      return (await store.findConnectionsByAccount({ accountHash: 'ada', now })).length
+    },
     outcome: 1,
   },
   replaceConnection: {
@@ -493,6 +501,8 @@ describe('a Redis that fails', () => {
       () => store.findPendingAuthorization({ id: 'transaction', now }),
       () => store.findConnection({ userId: 'user', provider: 'google', account: 'default', now }),
       () => store.listConnections({ userId: 'user', now }),
+      () => store.findConnectionsByAccount({ accountHash: 'ada', now }),
+      () => store.findUser({ identityHash: 'identity', now }),
       () => store.listSigningKeys({ now }),
       () => store.listRevocations({ now }),
     ]

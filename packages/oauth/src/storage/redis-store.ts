@@ -1,3 +1,4 @@
+import { z } from 'zod'
 import { StoreUnavailableError } from '../errors.ts'
 import type { EventSink } from '../events.ts'
 import { sha256 } from '../protocol/hash.ts'
@@ -42,6 +43,9 @@ const listBatchSize = 200
 
 /** About how many keys one page looks at where all are. */
 const walkPageSize = 500
+
+/** How a list names a connection. */
+const connectionNameSchema = z.tuple([z.string(), z.string(), z.string()])
 
 /** Options of a store in Redis. */
 export interface RedisStoreOptions {
@@ -173,7 +177,7 @@ export async function createRedisStore({
   ) =>
     Promise.all(
       [{ userId: grant.userId }, { clientId: grant.clientId }].map(by =>
-        put('grant', scripts.indexGrant, [keys.grantsOf(by)], [now, grant.id, endsAt], until),
+        put('grant', scripts.indexRecord, [keys.grantsOf(by)], [now, grant.id, endsAt], until),
       ),
     )
 
@@ -235,6 +239,30 @@ export async function createRedisStore({
       ...JSON.parse(found.record),
       generation: found.first,
     }))
+  }
+
+  const findConnection = async (key: ConnectionKey, now: number, until = commands.stepEndsAt()) => {
+    const name = keys.connections(key.userId)
+    const value = await commands.read(client => client.hget(name, connectionField(key)), until)
+    if (value === null) return undefined
+    return value === undefined ? unreadable('connection') : parseConnection(value, now)
+  }
+
+  /** The list an account's connections are found by. It lies in another slot, and is written before the connection. */
+  const indexConnection = async (
+    { accountHash, userId, provider, account, expiresAt }: Omit<Connection, 'generation'>,
+    now: number,
+    until: number,
+  ) => {
+    if (accountHash === undefined) return
+    const name = JSON.stringify([userId, provider, account])
+    await put(
+      'account',
+      scripts.indexRecord,
+      [keys.connectionsOf(accountHash)],
+      [now, name, expiresAt],
+      until,
+    )
   }
 
   const isMarked = async (key: string, now: number): Promise<boolean> => {
@@ -313,6 +341,14 @@ export async function createRedisStore({
         [now, userId, expiresAt],
       )
       return String(reply[1])
+    },
+
+    async findUser({ identityHash, now }) {
+      const key = keys.user(identityHash)
+      const fields = await commands.read(client => client.hmget(key, 'userId', 'endsAt'))
+      if (!fields) return unreadable('user')
+      const [userId, endsAt] = fields
+      return userId && Number(endsAt) > now ? userId : undefined
     },
 
     async putDisabledUser({ userId, expiresAt, now }) {
@@ -489,12 +525,7 @@ export async function createRedisStore({
       return feed.watch(watcher)
     },
 
-    async findConnection({ now, ...key }) {
-      const name = keys.connections(key.userId)
-      const value = await commands.read(client => client.hget(name, connectionField(key)))
-      if (value === null) return undefined
-      return value === undefined ? unreadable('connection') : parseConnection(value, now)
-    },
+    findConnection: ({ now, ...key }) => findConnection(key, now),
     async listConnections({ userId, now }) {
       const key = keys.connections(userId)
       const values = (await commands.read(client => client.hvals(key))) ?? unreadable('connection') ?? []
@@ -503,21 +534,45 @@ export async function createRedisStore({
         .flatMap(value => parseConnection(value, now) ?? [])
         .sort((a, b) => (order(a) < order(b) ? -1 : 1))
     },
+    async findConnectionsByAccount({ accountHash, now }) {
+      const until = commands.stepEndsAt()
+      const key = keys.connectionsOf(accountHash)
+      const names =
+        (await commands.read(client => client.zrangebyscore(key, `(${now}`, '+inf'), until)) ??
+        unreadable('account') ??
+        []
+      const found = await Promise.all(
+        names.map(async name => {
+          const link = parse('account', connectionNameSchema, () => JSON.parse(name))
+          if (!link) return undefined
+          const [userId, provider, account] = link
+          return findConnection({ userId, provider, account }, now, until)
+        }),
+      )
+      // A list outlives what it names.
+      return found.flatMap(each => (each?.accountHash === accountHash ? each : []))
+    },
     async putConnection({ record, now }) {
+      const until = commands.stepEndsAt()
+      await indexConnection(record, now, until)
       const reply = await putConfirmed(
         'connection',
         scripts.putConnection,
         [keys.connections(record.userId)],
         [now, connectionField(record), record.expiresAt, recordToText(record)],
+        until,
       )
       return Number(reply[1])
     },
     async replaceConnection({ record, generation, now }) {
+      const until = commands.stepEndsAt()
+      await indexConnection(record, now, until)
       const reply = await runConfirmed(
         'connection',
         scripts.replaceConnection,
         [keys.connections(record.userId)],
         [now, connectionField(record), record.expiresAt, recordToText(record), generation],
+        until,
       )
       return (reply?.[0] ?? 'stale') as 'replaced' | 'stale'
     },

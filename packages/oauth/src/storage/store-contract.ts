@@ -194,6 +194,15 @@ export function describeStoreContract(
         expect(await store.findOrPutUser({ ...late, now: now + 149 })).toBe('first')
         expect(await store.findOrPutUser({ ...late, userId: 'fourth', now: now + 300 })).toBe('fourth')
       })
+
+      it('finds who has signed in before, and makes no user by looking', async () => {
+        const { identityHash } = user
+        expect(await store.findUser({ identityHash, now })).toBeUndefined()
+        expect(await store.findOrPutUser(user)).toBe('first')
+        expect(await store.findUser({ identityHash, now: user.expiresAt - 1 })).toBe('first')
+        expect(await store.findUser({ identityHash, now: user.expiresAt })).toBeUndefined()
+        expect(await store.findUser({ identityHash: 'another', now })).toBeUndefined()
+      })
     })
 
     describe('disabled users', () => {
@@ -849,6 +858,58 @@ export function describeStoreContract(
         ).toBeUndefined()
       })
 
+      const findOf = (accountHash: string, at = now) =>
+        store
+          .findConnectionsByAccount({ accountHash, now: at })
+          .then(found =>
+            found.map(({ userId, provider, account }) => `${userId} ${provider} ${account}`).sort(),
+          )
+
+      it("finds whose connections an account's are, of all users, dead ones too", async () => {
+        expect(await findOf('ada')).toEqual([])
+        await put({ accountHash: 'ada' })
+        await put({ accountHash: 'ada', userId: 'another', account: 'work', state: 'dead' })
+        await put({ accountHash: 'bob', account: 'second' })
+        await put({ account: 'of an earlier version' })
+        expect(await findOf('ada')).toEqual(['another google work', 'user google default'])
+        expect(await store.findConnectionsByAccount({ accountHash: 'bob', now })).toEqual([
+          await store.findConnection({ ...key, account: 'second', now }),
+        ])
+      })
+
+      it('finds a connection by the account it is of now, and no longer by the one it was of', async () => {
+        await put({ accountHash: 'ada' })
+        await put({ accountHash: 'bob' })
+        expect([await findOf('ada'), await findOf('bob')]).toEqual([[], ['user google default']])
+        const record = aConnection({ accountHash: 'ada' })
+        expect(await store.replaceConnection({ record, generation: 2, now })).toBe('replaced')
+        expect([await findOf('ada'), await findOf('bob')]).toEqual([['user google default'], []])
+        const late = aConnection({ accountHash: 'bob' })
+        expect(await store.replaceConnection({ record: late, generation: 1, now })).toBe('stale')
+        expect([await findOf('ada'), await findOf('bob')]).toEqual([['user google default'], []])
+      })
+
+      it('finds by the account until the connection ends or is deleted, and as long as it is renewed', async () => {
+        await put({ accountHash: 'ada', expiresAt: now + 60 })
+        await put({ accountHash: 'ada', expiresAt: now + 90, account: 'second' })
+        await put({ accountHash: 'ada', expiresAt: now + 90, account: 'third' })
+        await store.deleteConnection({ ...key, account: 'third', now })
+        expect(await findOf('ada', now + 59)).toEqual(['user google default', 'user google second'])
+        expect(await findOf('ada', now + 60)).toEqual(['user google second'])
+        const record = aConnection({ accountHash: 'ada', account: 'second', expiresAt: now + 600 })
+        await store.replaceConnection({ record, generation: 1, now: now + 30 })
+        expect(await findOf('ada', now + 599)).toEqual(['user google second'])
+        expect(await findOf('ada', now + 600)).toEqual([])
+        // A shorter life than it had.
+        await put({ accountHash: 'ada', expiresAt: now + 90, account: 'second' })
+        expect(await findOf('ada', now + 90)).toEqual([])
+      })
+
+      it('R169: names made to break out of a list are found as they are', async () => {
+        for (const id of hostileIds) await put({ accountHash: id, userId: id, account: id })
+        for (const id of hostileIds) expect(await findOf(id)).toEqual([`${id} google ${id}`])
+      })
+
       /** The connections of all pages, by whose they are; `between` runs after each page. */
       const walk = async (limit: number, between: () => Promise<unknown> = async () => {}) => {
         const found: string[] = []
@@ -1185,7 +1246,7 @@ export function describeStoreContract(
         await openFamily({ id, userId: id }, redeem({ id }))
         await store.rotateRefreshToken(rotate(0, { id }))
         if (i % 2) await store.revokeGrant(revoke({ id }))
-        await store.putConnection({ record: aConnection({ userId: id }), now })
+        await store.putConnection({ record: aConnection({ userId: id, accountHash: id }), now })
         if (i % 2) await store.deleteConnection({ userId: id, provider: 'google', account: 'default', now })
         await store.claimSingleUse({ kind: 'jti', idHash: id, expiresAt: now + 60, now, ...operation() })
         const lease = { kind: 'connection_refresh', id, owner: id } as const
@@ -1212,7 +1273,7 @@ export function describeStoreContract(
         await store.revokeGrant(revoke({ id: 'revoked' }))
         await store.findOrPutUser({ identityHash: 'identity', userId: 'user', expiresAt: now + 9, now })
         await store.putClientTombstone({ clientIdHash: 'client', expiresAt: now + 9, now })
-        await store.putConnection({ record: aConnection(), now })
+        await store.putConnection({ record: aConnection({ accountHash: 'ada' }), now })
         await store.putSigningKey({ record: aSigningKey('kid'), newestKid: undefined, now })
         await store.putPendingAuthorization({ record: aPendingAuthorization(), limit: 1, now })
         const once = { kind: 'jti', idHash: 'id', expiresAt: now + 9, now } as const
@@ -1230,6 +1291,7 @@ export function describeStoreContract(
         ).toBe('user')
         expect(await store.isClientDeleted({ clientIdHash: 'client', now })).toBe(true)
         expect(await store.listConnections({ userId: 'user', now })).toHaveLength(1)
+        expect(await store.findConnectionsByAccount({ accountHash: 'ada', now })).toHaveLength(1)
         expect(await store.listSigningKeys({ now })).toEqual([aSigningKey('kid')])
         expect(await store.findPendingAuthorization({ id: 'transaction', now })).toEqual(
           aPendingAuthorization(),
@@ -1255,6 +1317,8 @@ export function describeStoreContract(
         () => store.listSigningKeys({ now }),
         () => store.retireSigningKey({ kid: 'kid', retiresAt: now, now }),
         () => store.listAllConnections({ cursor: undefined, limit: 10, now }),
+        () => store.findConnectionsByAccount({ accountHash: 'ada', now }),
+        () => store.findUser({ identityHash: 'identity', now }),
         () => store.isClientDeleted({ clientIdHash: 'client', now }),
         () => store.findCircuit({ id: 'circuit', now }),
         () => store.replaceCircuit({ record: aCircuit(), generation: 0, now }),

@@ -72,6 +72,8 @@ export interface UserStore {
     expiresAt: number
     now: number
   }): Promise<string>
+  /** The user id of an upstream identity that has signed in before. Renews nothing. */
+  findUser(step: { identityHash: string; now: number }): Promise<string | undefined>
   /** Marks a user as disabled. */
   putDisabledUser(step: { userId: string; expiresAt: number; now: number }): Promise<void>
   /** Takes the mark away. */
@@ -211,6 +213,11 @@ export interface ConnectionKey {
 export interface ConnectionStore {
   findConnection(step: ConnectionKey & { now: number }): Promise<Connection | undefined>
   listConnections(step: { userId: string; now: number }): Promise<Connection[]>
+  /**
+   * Connections to one account at a provider, of all users, dead ones too: whom a signal from the provider is about.
+   * Those are found whose record carries this `accountHash`.
+   */
+  findConnectionsByAccount(step: { accountHash: string; now: number }): Promise<Connection[]>
   /** Writes a connection the user has just made, over whatever was there; returns its new generation. */
   putConnection(step: { record: Omit<Connection, 'generation'>; now: number }): Promise<number>
   /** Writes only when the stored generation is still `generation`; the record then carries `generation + 1`. */

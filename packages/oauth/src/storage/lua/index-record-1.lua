@@ -1,9 +1,9 @@
--- Puts a token family on the list of a user or a client, or keeps it there longer; never shorter.
+-- Puts a record on a list it can be found by, or keeps it there longer; never shorter.
 --
--- KEYS[1] list: sorted set of grant ids by the end of their record
+-- KEYS[1] list: sorted set of record names by their end
 -- ARGV[1] deadline, milliseconds of Redis's own clock
 -- ARGV[2] now, seconds
--- ARGV[3] grant id
+-- ARGV[3] name of the record
 -- ARGV[4] end, seconds
 -- Result  {'indexed'} {'late'}
 -- include: step
