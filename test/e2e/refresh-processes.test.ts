@@ -112,13 +112,8 @@ describe.each<[string, () => RefreshSettings['store'], () => Store | Promise<Sto
   }
 
   const refreshes = () => upstream.control.count('token', 'refresh_token')
-  const record = (aheadSeconds: number) =>
-    store.findConnection({
-      userId,
-      provider: 'upstream',
-      account: 'default',
-      now: systemClock() + aheadSeconds,
-    })
+  const record = async (aheadSeconds: number) =>
+    (await store.listConnections({ userId, now: systemClock() + aheadSeconds }))[0]
   const advance = (aheadSeconds: number) => {
     for (const each of [one, other]) each.advanceTo(aheadSeconds)
   }

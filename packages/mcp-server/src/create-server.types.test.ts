@@ -5,7 +5,7 @@ import { createServer } from './create-server.ts'
 import { fakeProvider } from './provider.fixture.ts'
 import type { ExternalToken } from './provider.ts'
 import { requiresAuth } from './requires-auth.ts'
-import type { CallContext, Caller, ClientCaller } from './tools/call-context.ts'
+import type { AccountChoice, CallContext, Caller, ClientCaller } from './tools/call-context.ts'
 
 const identity = { name: 'test', version: '1' }
 const google = fakeProvider('google').provider
@@ -54,9 +54,9 @@ describe('what the compiler knows', () => {
       description,
       auth: { google: ['calendar'] },
       run: (_, { token, connection }) => {
-        expectTypeOf(token).parameters.toEqualTypeOf<[provider?: 'google']>()
+        expectTypeOf(token).parameters.toEqualTypeOf<[provider?: 'google', choice?: AccountChoice]>()
         expectTypeOf(token).returns.resolves.toEqualTypeOf<ExternalToken>()
-        expectTypeOf(connection).parameters.toEqualTypeOf<[provider?: 'google']>()
+        expectTypeOf(connection).parameters.toEqualTypeOf<[provider?: 'google', choice?: AccountChoice]>()
         expectTypeOf(connection).returns.resolves.toEqualTypeOf<ConnectionStatus>()
       },
     })
@@ -64,7 +64,9 @@ describe('what the compiler knows', () => {
       description,
       auth: { google: [], linkedin: [] },
       run: (_, { token }) =>
-        expectTypeOf(token).parameters.toEqualTypeOf<[provider: 'google' | 'linkedin']>(),
+        expectTypeOf(token).parameters.toEqualTypeOf<
+          [provider: 'google' | 'linkedin', choice?: AccountChoice]
+        >(),
     })
     server.tool('h', {
       description,
@@ -149,7 +151,7 @@ describe('what the compiler knows', () => {
         input: z.object({ text: z.string() }),
         run: requiresAuth({ google: ['calendar'] }, ({ text }: { text: string }, { caller, token }) => {
           expectTypeOf(caller).toEqualTypeOf<Caller>()
-          expectTypeOf(token).parameters.toEqualTypeOf<[provider?: 'google']>()
+          expectTypeOf(token).parameters.toEqualTypeOf<[provider?: 'google', choice?: AccountChoice]>()
           return text
         }),
       })

@@ -52,7 +52,9 @@ export type { Log } from './log.ts'
 export type { OfferHandle } from './offers.ts'
 export type { PromptDescription, PromptResult, PromptTurn } from './prompts/prompt-description.ts'
 export type {
+  ConnectedAccount,
   ConnectedProvider,
+  ConnectionReason,
   ExternalToken,
   Provider,
   ProviderHost,
@@ -81,6 +83,7 @@ export type { SessionOptions } from './sessions/sessions.ts'
 export type { SignInOptions } from './sign-in.ts'
 export type { Allow, AnyAuth, Auth } from './tools/access-rule.ts'
 export type {
+  AccountChoice,
   AnyCallContext,
   CallContext,
   Caller,

@@ -50,6 +50,18 @@ export function fakeProvider<const Id extends string>(id: Id) {
     isConnected: async (userId, scopes) =>
       scopes.every(scope => connections.get(userId)?.includes(scope) === true),
     status: async (userId, scopes) => statusOf(userId, scopes),
+    accounts: async userId =>
+      connections.has(userId)
+        ? [
+            {
+              id: `account-of-${userId}`,
+              label: userId,
+              isDefault: true,
+              state: 'active',
+              scopes: connections.get(userId) ?? [],
+            },
+          ]
+        : [],
     keepFresh: async userId => (connections.has(userId) ? statusOf(userId, []) : undefined),
     async token() {
       check()

@@ -1,14 +1,16 @@
-import type {
-  CircuitStore,
-  Clock,
-  ConnectionStatus,
-  ConnectionStore,
-  EventSink,
-  LeaseStore,
-  PageLogin,
-  RandomBytes,
-  RedirectLogin,
-  Sealer,
+import {
+  anotherAccount,
+  type CircuitStore,
+  type Clock,
+  type ConnectionState,
+  type ConnectionStatus,
+  type ConnectionStore,
+  type EventSink,
+  type LeaseStore,
+  type PageLogin,
+  type RandomBytes,
+  type RedirectLogin,
+  type Sealer,
 } from '@sallyport/oauth'
 
 /**
@@ -46,14 +48,22 @@ export interface ProviderHost {
   sleep?: (ms: number) => Promise<void>
 }
 
-/** A provider ready for use. */
+/**
+ * A provider ready for use. `account` is the id of one of the user's accounts there; default: the one the user chose,
+ * else the one connected first.
+ */
 export interface ConnectedProvider {
   /** Signs users in and makes connections; both are the same redirect. */
   readonly login: RedirectLogin
-  /** Whether the user has a working connection with these provider scopes. */
-  isConnected(userId: string, scopes: readonly string[]): Promise<boolean>
+  /**
+   * Whether the user has a working connection with these provider scopes. For `anotherAccount`: whether the one made
+   * last is.
+   */
+  isConnected(userId: string, scopes: readonly string[], account?: string): Promise<boolean>
   /** How the user's connection does, for a tool that needs these scopes. Asks nobody but the store. */
-  status(userId: string, scopes: readonly string[]): Promise<ConnectionStatus>
+  status(userId: string, scopes: readonly string[], account?: string): Promise<ConnectionStatus>
+  /** The accounts the user has connected, the default first. Asks nobody but the store. */
+  accounts(userId: string): Promise<readonly ConnectedAccount[]>
   /**
    * Refreshes a connection without a caller, when its token would not be fresh any more in `aheadSeconds`. Where the
    * provider is left alone, or another process is at it, nothing happens.
@@ -61,20 +71,22 @@ export interface ConnectedProvider {
    * @returns how the connection does then; undefined when there is none
    * @throws {StoreUnavailableError} when the store does not answer
    */
-  keepFresh(userId: string, aheadSeconds: number): Promise<ConnectionStatus | undefined>
+  keepFresh(userId: string, aheadSeconds: number, account?: string): Promise<ConnectionStatus | undefined>
   /**
    * The user's external access token, refreshed when it was stale.
    *
    * @throws {ConnectionRequiredError} when the user must connect, or grant a missing scope
    * @throws {ProviderUnavailableError} when the provider cannot be reached now
+   * @throws {ToolError} when the user has no such account
    */
-  token(userId: string, scopes: readonly string[]): Promise<ExternalToken>
+  token(userId: string, scopes: readonly string[], account?: string): Promise<ExternalToken>
   /** `fetch` that carries the user's token towards this provider's API origins, and nowhere else. */
   fetch(
     userId: string,
     scopes: readonly string[],
     input: string | URL | Request,
     init?: RequestInit,
+    account?: string,
   ): Promise<Response>
   /** Whether `fetch` would carry the token to this URL. */
   isApiUrl(url: URL): boolean
@@ -83,6 +95,22 @@ export interface ConnectedProvider {
    * provider does. Absent: the provider has no way to.
    */
   revoke?(tokens: RevocableTokens): Promise<RevocationResult>
+}
+
+/** One of a user's accounts at a provider. */
+export interface ConnectedAccount {
+  /** Names it in `account` options. A short hash: it says nothing of whose it is. */
+  readonly id: string
+  /**
+   * What its owner knows it by, such as an e-mail address or a name, as far as the provider told: for showing it to
+   * them, and no identity.
+   */
+  readonly label: string | undefined
+  /** Whether it is the one that is used where nothing else is said. */
+  readonly isDefault: boolean
+  readonly state: ConnectionState
+  /** What the user granted. */
+  readonly scopes: readonly string[]
 }
 
 /** External tokens of an ended connection; they open the user's account until they are revoked. */
@@ -112,21 +140,28 @@ export interface ExternalToken {
   readonly scopes: readonly string[]
 }
 
+/** `another_account`: what is connected works, and the tool needs one more account. */
+export type ConnectionReason = 'not_connected' | 'missing_scope' | 'dead' | 'another_account'
+
 /** The user must do something before the tool can go on: connect an account, or grant more. */
 export class ConnectionRequiredError extends Error {
   override readonly name = 'ConnectionRequiredError'
   readonly provider: string
-  readonly reason: 'not_connected' | 'missing_scope' | 'dead'
+  readonly reason: ConnectionReason
   readonly scopes: readonly string[]
+  /** Which of the user's accounts it is about; undefined when there is none yet, or any other will do. */
+  readonly account: string | undefined
   constructor(
     provider: string,
-    reason: 'not_connected' | 'missing_scope' | 'dead',
-    scopes: readonly string[],
+    reason: ConnectionReason,
+    scopes: readonly string[] = [],
+    account: string | undefined = reason === 'another_account' ? anotherAccount : undefined,
   ) {
     super(`connection to ${provider} required: ${reason}`)
     this.provider = provider
     this.reason = reason
     this.scopes = scopes
+    this.account = account
   }
 }
 

@@ -67,5 +67,7 @@ describe('createConnectionPlanner', () => {
     expect(await planner.isConnected('ada', 'google', ['calendar'])).toBe(true)
     expect(await planner.isConnected('ada', 'google', ['gmail'])).toBe(false)
     expect(await planner.isConnected('ada', 'unknown', [])).toBe(false)
+    expect(await planner.accountLabels?.('ada', 'google')).toEqual(new Map([['account-of-ada', 'ada']]))
+    expect(await planner.accountLabels?.('ada', 'unknown')).toEqual(new Map())
   })
 })

@@ -38,12 +38,14 @@ export function scopeWords(
  * Which connections a sign-in must bring: what the offers that the granted scopes open need, each provider once.
  *
  * @param signInId provider users sign in with; it is asked first, being visited anyway
+ * @param atSignIn whether the others are connected on the same trip; otherwise when a call first needs them
  */
 export function createConnectionPlanner(
   offers: readonly Offer[],
   providers: ReadonlyMap<string, NamedProvider>,
   signInId?: string,
   hasScopes: HasScopes = eachForItself,
+  atSignIn = true,
 ): ConnectionPlanner {
   return {
     plan(scopes) {
@@ -52,14 +54,19 @@ export function createConnectionPlanner(
       )
       const needs = [...mergeProviders(reachable)].flatMap(([id, providerScopes]) => {
         const provider = providers.get(id)
-        return provider ? [{ login: provider.connected.login, scopes: providerScopes }] : []
+        const { login } = provider?.connected ?? {}
+        return login ? [{ login, scopes: providerScopes, isLater: !atSignIn && id !== signInId }] : []
       })
       return {
         needs: needs.sort((a, b) => Number(b.login.id === signInId) - Number(a.login.id === signInId)),
       }
     },
-    async isConnected(userId, providerId, scopes) {
-      return (await providers.get(providerId)?.connected.isConnected(userId, scopes)) ?? false
+    async isConnected(userId, providerId, scopes, account) {
+      return (await providers.get(providerId)?.connected.isConnected(userId, scopes, account)) ?? false
+    },
+    async accountLabels(userId, providerId) {
+      const accounts = (await providers.get(providerId)?.connected.accounts(userId)) ?? []
+      return new Map(accounts.flatMap(({ id, label }) => (label === undefined ? [] : [[id, label]])))
     },
   }
 }

@@ -66,6 +66,11 @@ export interface SignInOptions<Scope extends string = string> {
   scopeLifetimes?: Readonly<Record<string, Partial<TokenLifetimes>>>
   /** How often what has ended is deleted and what is due is done, in seconds. Default 600. */
   cleanupIntervalSeconds?: number
+  /**
+   * Whether users connect all providers that tools need when they sign in, on the same trip. Otherwise each is asked for
+   * by the first call that needs it. Default true.
+   */
+  connectAtSignIn?: boolean
   /** Dynamic client registration (RFC 7591). Default true. */
   dynamicRegistration?: boolean
   /** Client ID metadata documents. Default true. */
@@ -236,6 +241,7 @@ export function createSignIn(options: {
       providers,
       isProvider(signIn) ? signIn.id : undefined,
       options.hasScopes,
+      settings.connectAtSignIn,
     ),
     ...(settings.sensitiveScopes && { sensitiveScopes: settings.sensitiveScopes }),
     ...(settings.openid !== undefined && { openid: settings.openid }),

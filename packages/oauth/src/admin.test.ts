@@ -235,6 +235,7 @@ describe('R72: an operator sees what there is', () => {
     expect(listed[0]).toEqual({
       provider: 'google',
       account: 'default',
+      isDefault: true,
       state: 'degraded',
       scopes: ['calendar'],
       missingScopes: [],

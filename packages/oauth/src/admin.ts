@@ -1,12 +1,13 @@
 import type { Context } from './context.ts'
 import { sha256 } from './protocol/hash.ts'
+import { rankConnections } from './storage/default-connection.ts'
 import { operationId } from './storage/operation-id.ts'
 import type { RevocationReason } from './storage/records.ts'
 import type { Store, StoreStats } from './storage/store.ts'
 import {
   type ConnectionSummary,
   type GrantSummary,
-  summarizeConnection,
+  summarizeConnections,
   summarizeGrant,
 } from './storage/summaries.ts'
 
@@ -31,13 +32,16 @@ export interface Admin {
   revokeAll(): Promise<number>
   /** Sessions of a user that have not ended, newest first. */
   listGrants(userId: string): Promise<GrantSummary[]>
-  /** What a user has connected, how it does, and when it is tried again where a refresh failed. */
+  /**
+   * What a user has connected, account by account, how it does, and when it is tried again where a refresh failed. What
+   * the accounts are called is for their owner, and stays sealed.
+   */
   listConnections(userId: string): Promise<ConnectionSummary[]>
   /**
    * Forgets what a user has connected at a provider; tools then ask the user to connect again. Resolves to whether
    * there was something to forget.
    *
-   * @param account Default `default`: the only one
+   * @param account its id, as `listConnections` tells. Default: the account that tools use when they do not say which
    */
   deleteConnection(userId: string, provider: string, account?: string): Promise<boolean>
   /** Counts what there is. It looks at every record: for now and then, not for a health check. */
@@ -110,12 +114,15 @@ export function createAdmin({
     listGrants: async userId => (await store.listGrants({ userId, now: clock() })).map(summarizeGrant),
     async listConnections(userId) {
       const now = clock()
-      return (await store.listConnections({ userId, now })).map(each => summarizeConnection(each, now))
+      return summarizeConnections(await store.listConnections({ userId, now }), now)
     },
-    async deleteConnection(userId, provider, account = 'default') {
-      const key = { userId, provider, account, now: clock() }
-      if (!(await store.findConnection(key))) return false
-      await store.deleteConnection(key)
+    async deleteConnection(userId, provider, account) {
+      const now = clock()
+      const own = (await store.listConnections({ userId, now })).filter(each => each.provider === provider)
+      const found =
+        account === undefined ? rankConnections(own)[0] : own.find(each => each.account === account)
+      if (!found) return false
+      await store.deleteConnection({ userId, provider, account: found.account, now })
       emit({ type: 'connection_ended', userId, provider, by })
       return true
     },

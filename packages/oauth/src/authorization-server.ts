@@ -5,7 +5,7 @@ import { createClientKeys } from './clients/client-keys.ts'
 import { createClientResolver } from './clients/resolve-client.ts'
 import { createResourceServers } from './clients/resource-servers.ts'
 import type { Context } from './context.ts'
-import { createConnectLink } from './endpoints/connect.ts'
+import { type ConnectLink, createConnectLink } from './endpoints/connect.ts'
 import { endpointPaths } from './endpoints/paths.ts'
 import { createEventEmitter } from './events/emitter.ts'
 import { createSuspicionSink } from './events/suspicion.ts'
@@ -54,8 +54,10 @@ export interface AuthorizationServer {
    * A link that lets this user, signed in, connect an account at an upstream provider. It works once.
    *
    * @param link.scopes provider scopes to ask for
+   * @param link.account which of the user's accounts to connect again, or `anotherAccount` for one more. Default: the
+   *   one that is meant where nobody says which
    */
-  createConnectLink(link: { userId: string; providerId: string; scopes: readonly string[] }): Promise<string>
+  createConnectLink(link: ConnectLink): Promise<string>
   /** What an operator can see and end. */
   readonly admin: Admin
   /**

@@ -49,7 +49,15 @@ export type SallyportEvent =
   | {
       type: 'sign_in_failed'
       loginId: string
-      reason: 'denied' | 'disabled' | 'failed' | 'unavailable' | 'wrong_browser' | 'wrong_user' | 'too_old'
+      reason:
+        | 'denied'
+        | 'disabled'
+        | 'failed'
+        | 'unavailable'
+        | 'too_many_accounts'
+        | 'wrong_browser'
+        | 'wrong_user'
+        | 'too_old'
       /** Of a sign-in by assertion: what was wrong with it, and who brought it. */
       errorClass?: AssertionProblem
       clientIdHash?: string

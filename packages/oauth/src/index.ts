@@ -5,6 +5,7 @@ export type { Client, ConfiguredClient } from './clients/client.ts'
 export type { ConfiguredResourceServer } from './clients/resource-servers.ts'
 export type { RequestInfo } from './context.ts'
 export { developmentSignIn } from './development-sign-in.ts'
+export type { ConnectLink } from './endpoints/connect.ts'
 export type { OAuthErrorCode } from './errors.ts'
 export { ConfigurationError, OAuthError, StoreUnavailableError } from './errors.ts'
 export { createEventEmitter } from './events/emitter.ts'
@@ -36,6 +37,7 @@ export type { SigningKeyRotation } from './keys/signing-key-rotation.ts'
 export type { LimitedBy, LimitName } from './limits/limit-table.ts'
 export type {
   AuthenticationRequest,
+  ConnectionNeed,
   ConnectionPlan,
   ConnectionPlanner,
   Login,
@@ -48,7 +50,7 @@ export type {
   PageLoginRequest,
   RedirectLogin,
 } from './login.ts'
-export { LoginError } from './login.ts'
+export { anotherAccount, LoginError } from './login.ts'
 export type { AuthorizationServerOptions, Lifetimes, SigningAlgorithm } from './options.ts'
 export type { TokenLifetimes } from './protocol/lifetimes.ts'
 export type { RequestScope } from './request-scope.ts'
@@ -57,6 +59,7 @@ export type { Clock, RandomBytes } from './runtime.ts'
 export { systemClock, systemRandom } from './runtime.ts'
 export type { ConnectionState, ConnectionStatus } from './storage/connection-status.ts'
 export { connectionStatus } from './storage/connection-status.ts'
+export { rankConnections } from './storage/default-connection.ts'
 export type { FileStoreOptions } from './storage/file-store.ts'
 export { createFileStore } from './storage/file-store.ts'
 export type { IdentityParts } from './storage/find-user.ts'

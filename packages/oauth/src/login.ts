@@ -59,7 +59,15 @@ export interface LoginStart extends AuthenticationRequest {
   scopes: readonly string[]
   /** Present when this user is known already, so that the provider need not give a new refresh token. */
   userId?: string
+  /**
+   * Which of the user's accounts this is about: its id, or `anotherAccount`, for which the provider should let the user
+   * choose. Default: the one that is meant where nobody says which.
+   */
+  account?: string
 }
+
+/** In place of an account's id: one that the user has not connected yet. */
+export const anotherAccount = 'another'
 
 /** Survives until the callback, sealed, in the pending authorization. */
 export type LoginMemory = Readonly<Record<string, string>>
@@ -106,8 +114,11 @@ export interface LoginResult {
   onUser?: (userId: string) => Promise<'incomplete' | undefined>
 }
 
-/** `disabled`: the user is known, and an administrator has disabled them. */
-export type LoginErrorReason = 'denied' | 'disabled' | 'failed' | 'unavailable'
+/**
+ * `disabled`: the user is known, and an administrator has disabled them. `too_many_accounts`: it would be one account of
+ * that provider more than a user may connect.
+ */
+export type LoginErrorReason = 'denied' | 'disabled' | 'failed' | 'unavailable' | 'too_many_accounts'
 
 /** A sign-in that did not end with a user. The provider's own words stay in `cause` (R77). */
 export class LoginError extends Error {
@@ -119,16 +130,34 @@ export class LoginError extends Error {
   }
 }
 
+export interface ConnectionNeed {
+  readonly login: RedirectLogin
+  readonly scopes: readonly string[]
+  /** Not part of the sign-in: a tool asks for it when it first needs it. Default false. */
+  readonly isLater?: boolean
+}
+
 /** What a sign-in must bring besides a user: connections that the granted scopes' tools need. */
 export interface ConnectionPlan {
   /** Providers in the order they are asked, each with the provider scopes needed. */
-  readonly needs: readonly { login: RedirectLogin; scopes: readonly string[] }[]
+  readonly needs: readonly ConnectionNeed[]
 }
 
 /** Port: which upstream connections a grant needs. The framework knows the tools, the providers the state. */
 export interface ConnectionPlanner {
   /** Everything the tools reachable with these scopes need; for the consent page. */
   plan(scopes: readonly string[]): ConnectionPlan
-  /** Whether this user already has a working connection with these provider scopes. */
-  isConnected(userId: string, providerId: string, scopes: readonly string[]): Promise<boolean>
+  /**
+   * Whether this user already has a working connection with these provider scopes.
+   *
+   * @param account which account's. Default: the one that is meant where nobody says which
+   */
+  isConnected(
+    userId: string,
+    providerId: string,
+    scopes: readonly string[],
+    account?: string,
+  ): Promise<boolean>
+  /** Names of the user's accounts, by their id, for their owner to recognise. Default: they have none. */
+  accountLabels?(userId: string, providerId: string): Promise<ReadonlyMap<string, string>>
 }

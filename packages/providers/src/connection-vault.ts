@@ -1,10 +1,25 @@
 import type { ProviderHost } from '@sallyport/mcp-server'
-import { type Connection, connectionSealContext, connectionStatus } from '@sallyport/oauth'
+import {
+  type Connection,
+  type ConnectionKey,
+  connectionSealContext,
+  connectionStatus,
+  hashIdentity,
+  rankConnections,
+} from '@sallyport/oauth'
 import { base64url } from 'jose'
+import { z } from 'zod'
 import { type ExternalGrant, externalGrantSchema } from './external-token.ts'
 
 /** A connection as stored. A dead one, or one whose seal no longer opens, holds no tokens. */
-export type HeldConnection = ActiveConnection | { state: 'dead'; connection: Connection }
+export type HeldConnection = ActiveConnection | DeadConnection
+
+export interface DeadConnection {
+  state: 'dead'
+  connection: Connection
+  /** What the account is called, for its owner. */
+  label?: string
+}
 
 export interface ActiveConnection {
   state: 'active'
@@ -29,9 +44,15 @@ export type EndReason = NonNullable<Connection['endReason']>
 
 /** One provider's connections: opens and seals, and leaves every decision to its callers. */
 export interface ConnectionVault {
-  find(userId: string): Promise<HeldConnection | undefined>
-  /** Writes a connection the user has just made, over whatever was there. */
-  put(userId: string, update: ConnectionUpdate): Promise<void>
+  /** Default account: the one that is meant where nobody says which. */
+  find(userId: string, account?: string): Promise<HeldConnection | undefined>
+  /** The connections of all accounts the user has here, that of the default account first. */
+  list(userId: string): Promise<HeldConnection[]>
+  /**
+   * Writes a connection the user has just made: over `before`, or as that of one more account, which is told apart by
+   * the issuer and subject of the grant.
+   */
+  put(userId: string, update: ConnectionUpdate, before: Connection | undefined): Promise<void>
   /** Writes unless somebody else wrote since `before` was read (R180). */
   replace(before: Connection, update: ConnectionUpdate): Promise<'replaced' | 'stale'>
   /** Seals the same tokens by the newest secret, unless somebody else wrote since. */
@@ -41,14 +62,11 @@ export interface ConnectionVault {
   /** Keeps which scopes tools miss, unless somebody else wrote since. */
   noteMissingScopes(before: Connection, missingScopes: readonly string[]): Promise<'replaced' | 'stale'>
   /** Ends a connection and drops its tokens, unless somebody else wrote since. */
-  end(before: Connection, reason: EndReason): Promise<'replaced' | 'stale'>
+  end(before: ActiveConnection, reason: EndReason): Promise<'replaced' | 'stale'>
 }
 
 /** How long a connection that cannot be renewed is remembered after its end, to say what ended, in seconds. */
 const rememberEndedSeconds = 30 * 86_400
-
-/** Several accounts per provider come later; until then each user has the one. */
-const account = 'default'
 
 /** A write whose outcome is unknown is sent again this often; `writtenBy` makes that one write (R164). */
 const writeAttempts = 3
@@ -61,13 +79,19 @@ export function createConnectionVault(
   const { store, sealer, tenant, clock, random, emit } = host
 
   const operationId = () => base64url.encode(random(16))
-  const seal = (key: Parameters<typeof connectionSealContext>[1], grant: ExternalGrant | undefined) =>
-    sealer.seal(JSON.stringify(grant ?? {}), connectionSealContext(tenant, key))
+  const seal = (
+    key: Parameters<typeof connectionSealContext>[1],
+    content: ExternalGrant | { label?: string },
+  ) => sealer.seal(JSON.stringify(content), connectionSealContext(tenant, key))
 
-  function toRecord(userId: string, update: ConnectionUpdate): Omit<Connection, 'generation'> {
+  function toRecord(
+    key: ConnectionKey,
+    update: ConnectionUpdate,
+    before: Connection | undefined,
+  ): Omit<Connection, 'generation'> {
     const { grant, scopes, accessEndsAt, missingScopes } = update
     const now = clock()
-    const key = { userId, provider, account }
+    const connectedAt = before ? before.connectedAt : now
     const tokenEnd =
       accessEndsAt === 0 ? now + host.externalTokenSeconds : accessEndsAt + rememberEndedSeconds
     const refreshEnd = (grant.refreshEndsAt ?? now + refreshIdleSeconds) + rememberEndedSeconds
@@ -77,7 +101,12 @@ export function createConnectionVault(
       : accessEndsAt || tokenEnd
     return {
       version: 1,
-      ...key,
+      userId: key.userId,
+      provider,
+      account: key.account,
+      accountHash: hashIdentity([grant.issuer, grant.subject]),
+      ...(connectedAt !== undefined && { connectedAt }),
+      ...(before?.preferredAt !== undefined && { preferredAt: before.preferredAt }),
       writtenBy: operationId(),
       state: 'active',
       scopes: [...scopes],
@@ -118,21 +147,45 @@ export function createConnectionVault(
     })
   }
 
+  /** R179: whatever the store answers, it must be this user's. */
+  const isOf = (userId: string) => (each: Connection) => each.userId === userId && each.provider === provider
+
+  async function listRecords(userId: string): Promise<Connection[]> {
+    const all = await store.listConnections({ userId, now: clock() })
+    return rankConnections(all.filter(isOf(userId)))
+  }
+
+  function open(connection: Connection): HeldConnection {
+    const opened = sealer.open(connection.sealed, connectionSealContext(tenant, connection))
+    if (connection.state === 'active') {
+      const grant = opened && parse(externalGrantSchema, opened.plaintext)
+      if (grant) return { state: 'active', connection, grant, sealIsStale: opened.stale }
+    }
+    const remembered = opened && parse(endedSchema, opened.plaintext)
+    return {
+      state: 'dead',
+      connection,
+      ...(remembered?.label !== undefined && { label: remembered.label }),
+    }
+  }
+
   return {
-    async find(userId) {
-      const connection = await store.findConnection({ userId, provider, account, now: clock() })
-      // R179: whatever the store answers, it must be this user's.
-      if (!connection || connection.userId !== userId || connection.provider !== provider) return undefined
-      if (connection.state === 'dead') return { state: 'dead', connection }
-      const opened = sealer.open(connection.sealed, connectionSealContext(tenant, connection))
-      const grant = opened && parseGrant(opened.plaintext)
-      if (!grant) return { state: 'dead', connection }
-      return { state: 'active', connection, grant, sealIsStale: opened.stale }
+    async find(userId, account) {
+      const [connection] =
+        account === undefined
+          ? await listRecords(userId)
+          : [await store.findConnection({ userId, provider, account, now: clock() })]
+      return connection && isOf(userId)(connection) && connection.account === (account ?? connection.account)
+        ? open(connection)
+        : undefined
     },
-    async put(userId, update) {
-      await store.putConnection({ record: toRecord(userId, update), now: clock() })
+    list: async userId => (await listRecords(userId)).map(open),
+    async put(userId, update, before) {
+      const account = before?.account ?? (await accountIdOf(userId, update.grant))
+      const record = toRecord({ userId, provider, account }, update, before)
+      await store.putConnection({ record, now: clock() })
     },
-    replace: (before, update) => replace(before, toRecord(before.userId, update)),
+    replace: (before, update) => replace(before, toRecord(before, update, before)),
     sealAgain({ connection, grant }) {
       const { generation: _, ...record } = connection
       return replace(connection, { ...record, sealed: seal(record, grant), writtenBy: operationId() })
@@ -145,12 +198,13 @@ export function createConnectionVault(
       const { generation: _, ...record } = before
       return replace(before, { ...record, missingScopes: [...missingScopes], writtenBy: operationId() })
     },
-    end(before, endReason) {
+    end({ connection: before, grant }, endReason) {
       const { generation: _, ...record } = before
       return replace(before, {
         ...record,
         state: 'dead',
-        sealed: seal(record, undefined),
+        accountHash: hashIdentity([grant.issuer, grant.subject]),
+        sealed: seal(record, grant.label === undefined ? {} : { label: grant.label }),
         writtenBy: operationId(),
         endedAt: clock(),
         endReason,
@@ -159,9 +213,21 @@ export function createConnectionVault(
   }
 }
 
-function parseGrant(plaintext: string): ExternalGrant | undefined {
+/**
+ * The id of an account: the same whenever this user connects it, and of no use to find out about another user's. Whose
+ * it is stands in no id that a tool or a log sees.
+ */
+async function accountIdOf(userId: string, { issuer, subject }: ExternalGrant): Promise<string> {
+  const text = new TextEncoder().encode(JSON.stringify(['account', userId, issuer, subject]))
+  return base64url.encode(new Uint8Array(await crypto.subtle.digest('SHA-256', text))).slice(0, 16)
+}
+
+/** What is kept of a connection without tokens. */
+const endedSchema = z.object({ label: z.string().optional() })
+
+function parse<T>(schema: z.ZodType<T>, plaintext: string): T | undefined {
   try {
-    return externalGrantSchema.safeParse(JSON.parse(plaintext)).data
+    return schema.safeParse(JSON.parse(plaintext)).data
   } catch {
     return undefined
   }

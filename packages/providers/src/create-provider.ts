@@ -59,6 +59,7 @@ function connect(definition: ProviderDefinition, host: ProviderHost): ConnectedP
     isConnected: tokens.isConnected,
     status: tokens.status,
     keepFresh: tokens.keepFresh,
+    accounts: tokens.accounts,
     token: tokens.get,
     fetch: createProviderFetch({
       label: definition.label,

@@ -14,6 +14,7 @@ export const externalGrantSchema: z.ZodType<ExternalGrant> = z.strictObject({
   refreshTokenMissed: z.literal(true).exactOptional(),
   issuer: text,
   subject: text,
+  label: text.exactOptional(),
 })
 
 /** Tokens one user's provider issued to us, and whose they are. Never leaves this package in clear. */
@@ -29,6 +30,8 @@ export interface ExternalGrant {
   /** Canonical issuer and subject of the account at the provider. */
   issuer: string
   subject: string
+  /** What the account is called: for its owner to recognise, sealed like the rest, no identity. */
+  label?: string
 }
 
 /** Most of the margin kept before the end of a token, in seconds. */

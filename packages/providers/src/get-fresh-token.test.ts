@@ -1,5 +1,5 @@
 import { inspect } from 'node:util'
-import { ConnectionRequiredError, ProviderUnavailableError } from '@sallyport/mcp-server'
+import { ConnectionRequiredError, ProviderUnavailableError, ToolError } from '@sallyport/mcp-server'
 import { createSealer, createSecretRing, StoreUnavailableError, systemRandom } from '@sallyport/oauth'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { type Answer, type FakeUpstream, startFakeUpstream } from './testing/fake-upstream.ts'
@@ -15,7 +15,6 @@ import {
 } from './testing/harness.ts'
 
 const calendar = 'https://www.googleapis.com/auth/calendar.readonly'
-const key = { userId: user, provider: 'google', account: 'default' }
 
 let clock: TestClock
 let upstream: FakeUpstream
@@ -41,7 +40,7 @@ const refusal = (error: string, more: Record<string, unknown> = {}, status = 400
   status,
   body: { error, error_description: 'upstream words', ...more },
 })
-const stored = () => harness.store.findConnection({ ...key, now: clock() })
+const stored = async () => (await harness.store.listConnections({ userId: user, now: clock() }))[0]
 const errorOf = (promise: Promise<unknown>) =>
   promise.then(
     () => undefined,
@@ -157,7 +156,7 @@ describe('a tool gets a token that works', () => {
     await connectCalendar()
     clock.now += 4000
     upstream.script('/token', async () => {
-      await harness.store.deleteConnection({ ...key, now: clock() })
+      await harness.store.deleteConnection({ ...(await stored())!, now: clock() })
       return refreshed(2)
     })
     expect(await errorOf(token())).toMatchObject({ name: 'ConnectionRequiredError', reason: 'not_connected' })
@@ -335,8 +334,11 @@ describe('when the user must act', () => {
     await harness.store.putConnection({ record: { ...record, userId: 'user-2' }, now: clock() })
     expect(await errorOf(token([calendar], 'user-2'))).toMatchObject({ reason: 'dead' })
     const mine = await stored()
+    harness.host.store.listConnections = async () => [mine!]
     harness.host.store.findConnection = async () => mine
     expect(await errorOf(token([calendar], 'user-2'))).toMatchObject({ reason: 'not_connected' })
+    const named = harness.connected.token('user-2', [calendar], mine!.account)
+    expect(await errorOf(named)).toBeInstanceOf(ToolError)
   })
 
   it('R185: a scope that was not granted is reported, with all scopes the tool needs', async () => {

@@ -1,29 +1,45 @@
 import {
+  type ConnectedAccount,
   ConnectionRequiredError,
   type ExternalToken,
   type ProviderHost,
   ProviderUnavailableError,
+  ToolError,
 } from '@sallyport/mcp-server'
-import { type ConnectionStatus, connectionStatus, StoreUnavailableError } from '@sallyport/oauth'
+import {
+  anotherAccount,
+  type ConnectionStatus,
+  connectionStatus,
+  StoreUnavailableError,
+} from '@sallyport/oauth'
 import { type Circuit, createCircuit } from './circuit.ts'
 import type { ActiveConnection, ConnectionVault, HeldConnection } from './connection-vault.ts'
 import { createExternalToken, isAlive, usableRefreshToken } from './external-token.ts'
 import type { ProviderDefinition } from './provider-definition.ts'
-import { createRefresher, type RefreshWish } from './refresh-connection.ts'
+import { type AccountOfUser, createRefresher, keyOf, type RefreshWish } from './refresh-connection.ts'
 import { coversScopes } from './scope.ts'
 import type { TokenReply } from './token-request.ts'
 
-/** Fresh tokens of one provider's users. */
+/**
+ * Fresh tokens of one provider's users. `account` says of which account; default: the one that is meant where nobody
+ * says which.
+ */
 export interface TokenSource {
   /**
    * The user's access token, refreshed when it was stale.
    *
    * @throws {ConnectionRequiredError} when the user must connect, or grant a missing scope
+   * @throws {ToolError} when the user has no such account
    * @throws {ProviderUnavailableError} when a token that has ended cannot be refreshed now
    */
-  get(userId: string, scopes: readonly string[]): Promise<ExternalToken>
+  get(userId: string, scopes: readonly string[], account?: string): Promise<ExternalToken>
   /** The same after the API answered 401 to `rejected`: another token than that one, at the price of a refresh. */
-  renew(userId: string, scopes: readonly string[], rejected: string): Promise<ExternalToken>
+  renew(
+    userId: string,
+    scopes: readonly string[],
+    account: string | undefined,
+    rejected: string,
+  ): Promise<ExternalToken>
   /**
    * Refreshes a connection without a caller, when its token would not be fresh any more in `aheadSeconds`. Where the
    * provider is left alone, or another process is at it, nothing happens.
@@ -31,11 +47,13 @@ export interface TokenSource {
    * @returns how the connection does then; undefined when there is none
    * @throws {StoreUnavailableError} when the store does not answer
    */
-  keepFresh(userId: string, aheadSeconds: number): Promise<ConnectionStatus | undefined>
+  keepFresh(userId: string, aheadSeconds: number, account?: string): Promise<ConnectionStatus | undefined>
   /** Whether `get` is going to answer, now and after the present access token. Asks nobody but the store. */
-  isConnected(userId: string, scopes: readonly string[]): Promise<boolean>
+  isConnected(userId: string, scopes: readonly string[], account?: string): Promise<boolean>
   /** How the connection does, for somebody who needs these scopes. Asks nobody but the store. */
-  status(userId: string, scopes: readonly string[]): Promise<ConnectionStatus>
+  status(userId: string, scopes: readonly string[], account?: string): Promise<ConnectionStatus>
+  /** The accounts the user has here, the default first. Asks nobody but the store. */
+  accounts(userId: string): Promise<ConnectedAccount[]>
 }
 
 export interface TokenSourceParts {
@@ -63,11 +81,12 @@ export function createTokenSource(parts: TokenSourceParts): TokenSource {
   const lacking = (granted: readonly string[], needed: readonly string[]) =>
     needed.filter(scope => !coversScopes(granted, [scope], definition.scopeRules))
 
-  async function getToken(userId: string, scopes: readonly string[], rejected?: string) {
-    let held = await usable(await vault.find(userId), scopes)
+  async function getToken(userId: string, scopes: readonly string[], account?: string, rejected?: string) {
+    let held = await usable(await vault.find(userId, account), scopes, account)
     if (refresher.needsRefresh(held, { rejected })) {
       // Checked again: the refresh may have ended the connection or brought fewer scopes (R179).
-      held = await usable(await shareRefresh(userId, { rejected }), scopes)
+      // Of the account it began with, whichever becomes the default meanwhile.
+      held = await usable(await shareRefresh(held.connection, { rejected }), scopes, account)
     } else if (held.sealIsStale) await passingBy(vault.sealAgain(held))
     const { connection, grant } = held
     return createExternalToken({
@@ -80,23 +99,28 @@ export function createTokenSource(parts: TokenSourceParts): TokenSource {
   async function usable(
     held: HeldConnection | undefined,
     scopes: readonly string[],
+    account: string | undefined,
   ): Promise<ActiveConnection> {
+    if (!held && account !== undefined) throw new ToolError(noSuchAccount(definition.label))
     if (!held) throw new ConnectionRequiredError(provider, 'not_connected', scopes)
-    if (held.state === 'dead') throw new ConnectionRequiredError(provider, 'dead', scopes)
     const { connection } = held
+    // The link must mend this account, whichever is the default when it is followed.
+    const required = (reason: 'dead' | 'missing_scope') =>
+      new ConnectionRequiredError(provider, reason, scopes, connection.account)
+    if (held.state === 'dead') throw required('dead')
     const missing = lacking(connection.scopes, scopes)
     if (missing.length === 0) return held
     const known = connection.missingScopes ?? []
     const all = [...new Set([...known, ...missing])]
     if (all.length > known.length) await passingBy(vault.noteMissingScopes(connection, all))
-    throw new ConnectionRequiredError(provider, 'missing_scope', scopes)
+    throw required('missing_scope')
   }
 
-  /** One refresh per user at a time. No caller's abort signal reaches it: it belongs to all of them. */
-  async function shareRefresh(userId: string, wish: RefreshWish) {
+  /** One refresh per account of a user at a time. No caller's abort signal reaches it: it belongs to all of them. */
+  async function shareRefresh(of: AccountOfUser, wish: RefreshWish) {
     for (let round = 1; ; round++) {
-      const running = flights.get(userId)
-      const held = await (running ?? startFlight(userId, wish))
+      const running = flights.get(keyOf(of))
+      const held = await (running ?? startFlight(of, wish))
       // A flight begun for another reason may have found the rejected token fresh: then it takes one of our own.
       const isRejected =
         wish.rejected !== undefined && held?.state === 'active' && held.grant.accessToken === wish.rejected
@@ -104,9 +128,10 @@ export function createTokenSource(parts: TokenSourceParts): TokenSource {
     }
   }
 
-  function startFlight(userId: string, wish: RefreshWish) {
-    const flight = refresher.refresh(userId, wish).finally(() => flights.delete(userId))
-    flights.set(userId, flight)
+  function startFlight({ userId, account }: AccountOfUser, wish: RefreshWish) {
+    const key = keyOf({ userId, account })
+    const flight = refresher.refresh({ userId, account }, wish).finally(() => flights.delete(key))
+    flights.set(key, flight)
     return flight
   }
 
@@ -123,32 +148,58 @@ export function createTokenSource(parts: TokenSourceParts): TokenSource {
   }
 
   return {
-    get: (userId, scopes) => getToken(userId, scopes),
+    get: (userId, scopes, account) => getToken(userId, scopes, account),
     renew: getToken,
-    async keepFresh(userId, aheadSeconds) {
-      const held = await shareRefresh(userId, { aheadSeconds }).catch(async error => {
-        if (error instanceof ProviderUnavailableError) return vault.find(userId)
+    async keepFresh(userId, aheadSeconds, account) {
+      const found = account === undefined ? await vault.find(userId) : undefined
+      const of = account ?? found?.connection.account
+      if (of === undefined) return undefined
+      const held = await shareRefresh({ userId, account: of }, { aheadSeconds }).catch(async error => {
+        if (error instanceof ProviderUnavailableError) return vault.find(userId, of)
         throw error
       })
       return held && statusOf(held)
     },
-    async isConnected(userId, scopes) {
-      const held = await vault.find(userId)
+    async isConnected(userId, scopes, account) {
+      const held =
+        account === anotherAccount ? newestOf(await vault.list(userId)) : await vault.find(userId, account)
       if (held?.state !== 'active' || lacking(held.connection.scopes, scopes).length > 0) return false
       if (usableRefreshToken(held.grant, clock()) !== undefined) return true
       // Without a refresh token it ends with the access token; where consent would bring one, ask now, not then.
       return !held.grant.refreshTokenMissed && isAlive({ endsAt: held.connection.accessEndsAt, now: clock() })
     },
-    async status(userId, scopes) {
-      const held = await vault.find(userId)
+    async status(userId, scopes, account) {
+      const held = await vault.find(userId, account)
       if (!held) return { ...noConnection, missingScopes: scopes }
       const status = await statusOf(held)
       const missingScopes = lacking(held.connection.scopes, scopes)
       const asksUser = missingScopes.length > 0 && status.state !== 'revoked'
       return { ...status, missingScopes, ...(asksUser && { state: 'needs_consent' as const }) }
     },
+    async accounts(userId) {
+      const accounts = await vault.list(userId)
+      return Promise.all(
+        accounts.map(async (held, at) => {
+          const { state, scopes } = await statusOf(held)
+          return {
+            id: held.connection.account,
+            label: held.state === 'active' ? held.grant.label : held.label,
+            isDefault: at === 0,
+            state,
+            scopes,
+          }
+        }),
+      )
+    },
   }
 }
+
+const noSuchAccount = (label: string) =>
+  `You have connected no ${label} account of this id. Leave the account out for the one used by default.`
+
+/** The account that was connected last. */
+const newestOf = (accounts: readonly HeldConnection[]): HeldConnection | undefined =>
+  accounts.toSorted((a, b) => (b.connection.connectedAt ?? 0) - (a.connection.connectedAt ?? 0))[0]
 
 const noConnection: ConnectionStatus = {
   state: 'needs_consent',

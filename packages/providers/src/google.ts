@@ -65,6 +65,7 @@ export function google(options: GoogleOptions = {}): Provider<'google'> {
       'create an OAuth client at https://console.cloud.google.com/apis/credentials and set both',
     canSignIn: true,
     identityScopes: ['openid', 'profile'],
+    labelScopes: ['email'],
     scopeParameter: 'scope',
     scopeSeparator: ' ',
     scopeRules: {

@@ -20,6 +20,8 @@ export interface Identity {
   issuer: string
   subject: string
   name?: string
+  /** Where its owner gets mail there: to recognise the account by, never an identity (R76). */
+  email?: string
   authTime?: number
   amr?: string[]
   acr?: string
@@ -49,6 +51,7 @@ const claimsSchema = z.object({
   nonce: z.string().optional(),
   // For display and step-up only; a provider that writes them its own way must not stop a sign-in.
   name: z.string().min(1).max(200).optional().catch(undefined),
+  email: z.string().min(1).max(254).optional().catch(undefined),
   auth_time: z.int().positive().optional().catch(undefined),
   amr: z.array(z.string()).max(20).optional().catch(undefined),
   acr: z.string().min(1).max(200).optional().catch(undefined),
@@ -92,7 +95,7 @@ export function createIdTokenVerifier(clock: Clock): IdTokenVerifier {
     }
     const claims = claimsSchema.safeParse(payload)
     if (!claims.success) throw new Error('id_token refused: wrong claims')
-    const { azp, name, auth_time, amr, acr } = claims.data
+    const { azp, name, email, auth_time, amr, acr } = claims.data
     if (azp !== undefined && azp !== clientId) throw new Error('id_token refused: wrong azp')
     if (nonce !== undefined && claims.data.nonce !== nonce) throw new Error('id_token refused: wrong nonce')
     const kid = protectedHeader.kid
@@ -102,6 +105,7 @@ export function createIdTokenVerifier(clock: Clock): IdTokenVerifier {
         ? identifyInTenant(payload, server, key?.issuer)
         : { issuer: server.issuers[0], subject: claims.data.sub }),
       ...(name !== undefined && { name }),
+      ...(email !== undefined && { email }),
       ...(auth_time !== undefined &&
         auth_time <= clock() + clockToleranceSeconds && { authTime: Math.min(auth_time, clock()) }),
       ...(amr !== undefined && { amr }),

@@ -182,10 +182,10 @@ describe('Google consent is forced only when it must be', () => {
       if (isSpent) return { status: 400, body: { error: 'invalid_grant' } }
       return { body: { access_token: `after ${presented}`.replace(' ', '-'), refresh_token: 'rotated' } }
     })
-    const { findConnection } = harness.host.store
+    const { listConnections } = harness.host.store
     let isFirst = true
-    harness.host.store.findConnection = async step => {
-      const found = await findConnection(step)
+    harness.host.store.listConnections = async step => {
+      const found = await listConnections(step)
       if (isFirst) {
         isFirst = false
         await harness.connected.token(user, [calendar])

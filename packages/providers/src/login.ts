@@ -1,9 +1,12 @@
 import type { ProviderHost } from '@sallyport/mcp-server'
 import {
   type AuthenticationRequest,
+  anotherAccount,
+  hashIdentity,
   type LoginCallback,
   LoginError,
   type LoginResult,
+  type LoginStart,
   type RedirectLogin,
 } from '@sallyport/oauth'
 import { base64url } from 'jose'
@@ -47,6 +50,9 @@ interface Trip {
   refreshTokenIsFinal: boolean
 }
 
+/** How many accounts of one provider a user may connect; two that connect at once may end one above. */
+const maxAccounts = 10
+
 /** How often a write is tried again because a refresh wrote in between. */
 const maxRounds = 5
 
@@ -66,8 +72,12 @@ export function createLogin(parts: LoginParts): RedirectLogin {
   const verifyIdToken = createIdTokenVerifier(clock)
   const randomText = () => base64url.encode(random(32))
 
-  async function situationOf(server: UpstreamServer, userId: string | undefined, asked: readonly string[]) {
-    const held = userId === undefined ? undefined : await vault.find(userId)
+  async function situationOf(
+    server: UpstreamServer,
+    { userId, account, scopes: asked }: Pick<LoginStart, 'userId' | 'account' | 'scopes'>,
+  ) {
+    const isKnown = userId !== undefined && account !== anotherAccount
+    const held = isKnown ? await vault.find(userId, account) : undefined
     const active = held?.state === 'active' ? held : undefined
     const situation: AuthorizationSituation = {
       wantsRefreshToken: server.givesRefreshTokens && (asked.length > 0 || userId !== undefined),
@@ -78,7 +88,17 @@ export function createLogin(parts: LoginParts): RedirectLogin {
             usableRefreshToken(active.grant, clock()) !== undefined &&
             coversScopes(active.connection.scopes, asked, rules),
     }
-    return { situation, heldScopes: active?.connection.scopes ?? [] }
+    const heldScopes = active?.connection.scopes ?? []
+    return {
+      situation,
+      // Not wider than before (R185): without them the new token would lose what the user granted earlier.
+      alsoAsked: definition.mergesGrantedScopes ? [] : heldScopes,
+      // A provider that adds earlier grants by itself is asked for what is missing, and for nothing twice.
+      needless: definition.mergesGrantedScopes ? heldScopes : [],
+      isOneOfSeveral:
+        account === anotherAccount ||
+        (isKnown && account !== undefined && (await vault.list(userId)).length > 1),
+    }
   }
 
   /** R75, R77: the callback's parameters → the authorization code, or a refusal without the provider's words. */
@@ -140,17 +160,23 @@ export function createLogin(parts: LoginParts): RedirectLogin {
 
   async function storeTrip(userId: string, trip: Trip): Promise<'incomplete' | undefined> {
     for (let round = 1; round <= maxRounds; round++) {
-      const held = await vault.find(userId)
-      const before = held?.state === 'active' && isSameAccount(held.grant, trip.identity) ? held : undefined
+      const accounts = await vault.list(userId)
+      // One that ended in an earlier version does not say whose it was: the next account takes its place.
+      const known = accounts.find(isOf(trip.identity)) ?? accounts.find(isNobodys)
+      if (!known && accounts.length >= maxAccounts) throw new LoginError('too_many_accounts')
+      const before = known?.state === 'active' ? known : undefined
       if (before && keepsMore(before, trip)) return undefined
+      const isMerged = definition.mergesGrantedScopes && trip.grant.scope === undefined
       const kept = trip.grant.refreshToken === undefined && before?.grant.refreshToken !== undefined
       const update = {
-        grant: toExternalGrant(trip, before?.grant),
-        scopes: trip.scopes,
+        grant: toExternalGrant(trip, before?.grant, labelOf(trip.identity, known)),
+        scopes: isMerged
+          ? normaliseScopes([...trip.scopes, ...(before?.connection.scopes ?? [])], rules)
+          : trip.scopes,
         accessEndsAt: accessEnd(trip),
       }
       // Keeping the old refresh token rests on what was read; a refresh may just have rotated it.
-      if (!kept) await vault.put(userId, update)
+      if (!kept) await vault.put(userId, update, known?.connection)
       else if ((await vault.replace(before.connection, update)) === 'stale') continue
       emit({ type: 'connection_made', userId, provider: definition.id })
       return update.grant.refreshTokenMissed ? 'incomplete' : undefined
@@ -178,21 +204,30 @@ export function createLogin(parts: LoginParts): RedirectLogin {
     identityScopes: definition.identityScopes,
     prompts: definition.prompts,
 
-    async start({ callbackUrl, upstreamState, scopes, userId, ...wanted }) {
+    async start({ callbackUrl, upstreamState, scopes, userId, account, ...wanted }) {
       const server = await parts.upstreamServer().catch(toLoginError)
-      const { situation, heldScopes } = await situationOf(server, userId, scopes)
+      const whose = {
+        scopes,
+        ...(userId !== undefined && { userId }),
+        ...(account !== undefined && { account }),
+      }
+      const { situation, alsoAsked, needless, isOneOfSeveral } = await situationOf(server, whose)
       const asked = normaliseScopes(
         [
           ...definition.identityScopes,
-          ...scopes,
-          // Not wider than before (R185): without them the new token would lose what the user granted earlier.
-          ...(definition.mergesGrantedScopes ? [] : heldScopes),
+          ...(isOneOfSeveral ? (definition.labelScopes ?? []) : []),
+          ...scopes.filter(scope => needless.length === 0 || !coversScopes(needless, [scope], rules)),
+          ...alsoAsked,
           ...(situation.wantsRefreshToken && server.offlineScope ? [server.offlineScope] : []),
         ],
         rules,
       )
       const own = definition.authorizationParameters(situation)
-      const extra = { ...own, ...authenticationParameters(wanted, own.prompt) }
+      const choose = isOneOfSeveral && definition.prompts.includes('select_account')
+      const prompts = [
+        ...new Set([...(wanted.prompts ?? []), ...(choose ? (['select_account'] as const) : [])]),
+      ]
+      const extra = { ...own, ...authenticationParameters({ ...wanted, prompts }, own.prompt) }
       const verifier = definition.pkce ? randomText() : undefined
       const nonce = definition.nonce ? randomText() : undefined
       const url = new URL(server.authorizationEndpoint)
@@ -241,7 +276,8 @@ export function createLogin(parts: LoginParts): RedirectLogin {
             : parseScope(grant.scope, rules),
         refreshTokenIsFinal: memory.refreshTokenIsFinal !== undefined || !server.givesRefreshTokens,
       }
-      return { ...identity, onUser: userId => storeTrip(userId, trip) }
+      const { email: _, ...known } = identity
+      return { ...known, onUser: userId => storeTrip(userId, trip) }
     },
   }
 }
@@ -258,12 +294,30 @@ function authenticationParameters(
   }
 }
 
-function isSameAccount(grant: ExternalGrant, { issuer, subject }: Identity): boolean {
-  return grant.issuer === issuer && grant.subject === subject
+/** Whether a connection is to this account. */
+function isOf({ issuer, subject }: Identity): (held: HeldConnection) => boolean {
+  return held =>
+    held.state === 'active'
+      ? held.grant.issuer === issuer && held.grant.subject === subject
+      : held.connection.accountHash === hashIdentity([issuer, subject])
+}
+
+function isNobodys({ state, connection }: HeldConnection): boolean {
+  return state === 'dead' && connection.accountHash === undefined
+}
+
+/** What its owner knows an account by. An address tells more accounts apart than a name. */
+function labelOf({ name, email }: Identity, before: HeldConnection | undefined): string | undefined {
+  const known = before?.state === 'active' ? before.grant.label : before?.label
+  return email ?? (known?.includes('@') ? known : name)
 }
 
 /** `before`: what is stored for the same account at the provider; never another account's tokens (R181). */
-function toExternalGrant(trip: Trip, before: ExternalGrant | undefined): ExternalGrant {
+function toExternalGrant(
+  trip: Trip,
+  before: ExternalGrant | undefined,
+  label: string | undefined,
+): ExternalGrant {
   const { grant, receivedAt, identity } = trip
   const refresh = refreshTokenOf(grant, receivedAt) ?? (before && keptRefreshToken(before))
   // A provider that withheld it although consent was forced is not asked again at each sign-in.
@@ -276,6 +330,7 @@ function toExternalGrant(trip: Trip, before: ExternalGrant | undefined): Externa
     ...(missed && { refreshTokenMissed: true }),
     issuer: identity.issuer,
     subject: identity.subject,
+    ...(label !== undefined && { label }),
   }
 }
 

@@ -86,6 +86,8 @@ export interface ProviderDefinition<Id extends string = string> {
   account?: AccountLookup
   /** Asked for at every sign-in. */
   identityScopes: readonly string[]
+  /** Asked for when a user connects one account of several, to tell them apart by more than a name. Default: none. */
+  labelScopes?: readonly string[]
   /** Name of the parameter that carries scopes; undefined when the provider knows none, and grants all or nothing. */
   scopeParameter: string | undefined
   scopeSeparator: string

@@ -208,10 +208,10 @@ describe("the caller's abort signal", () => {
 
   it('aborted before: nothing is asked and nothing is sent', async () => {
     let reads = 0
-    const { findConnection } = harness.host.store
-    harness.host.store.findConnection = step => {
+    const { listConnections } = harness.host.store
+    harness.host.store.listConnections = step => {
       reads++
-      return findConnection(step)
+      return listConnections(step)
     }
     const signal = AbortSignal.abort(new Error('no'))
     expect(await errorOf(call('/api', { signal }))).toMatchObject({ message: 'no' })

@@ -34,17 +34,17 @@ export function createProviderFetch(parts: {
   tokens: Pick<TokenSource, 'get' | 'renew'>
 }): ConnectedProvider['fetch'] {
   const { label, isApiUrl, rejectsToken, tokens } = parts
-  return async (userId, scopes, input, init) => {
+  return async (userId, scopes, input, init, account) => {
     const outgoing = takeApart(input, init)
     const { signal } = outgoing
     if (!isApiUrl(outgoing.url)) {
       throw new TypeError(`${label}: this URL is outside the API origins that receive the user's token`)
     }
     signal?.throwIfAborted()
-    const token = await abortable(tokens.get(userId, scopes), signal)
+    const token = await abortable(tokens.get(userId, scopes, account), signal)
     const { response, sawToken } = await send(outgoing, token.value)
     if (!sawToken || !(await rejectsToken(response))) return response
-    const renewed = await abortable(tokens.renew(userId, scopes, token.value), signal)
+    const renewed = await abortable(tokens.renew(userId, scopes, account, token.value), signal)
     if (renewed.value === token.value || !outgoing.isRepeatable) return response
     await response.body?.cancel()
     return (await send(outgoing, renewed.value)).response

@@ -48,8 +48,11 @@ export interface Refresher {
    *
    * @throws {ProviderUnavailableError} when the token has ended and cannot be refreshed now
    */
-  refresh(userId: string, wish: RefreshWish): Promise<HeldConnection | undefined>
+  refresh(of: AccountOfUser, wish: RefreshWish): Promise<HeldConnection | undefined>
 }
+
+/** Which of a user's connections. */
+export type AccountOfUser = Pick<ConnectionKey, 'userId' | 'account'>
 
 /** How often a step is tried again because another process wrote in between. */
 const maxRounds = 5
@@ -101,9 +104,9 @@ export function createRefresher(parts: RefreshParts): Refresher {
     })
 
   /** Whether there is anything to do, and whether it may be done now. */
-  async function consider(userId: string, wish: RefreshWish): Promise<Due | Answer> {
+  async function consider({ userId, account }: AccountOfUser, wish: RefreshWish): Promise<Due | Answer> {
     for (;;) {
-      const held = await vault.find(userId)
+      const held = await vault.find(userId, account)
       if (held?.state !== 'active' || !needsRefresh(held, wish)) return { answer: held }
       const { connection, grant } = held
       const isRejected = grant.accessToken === wish.rejected
@@ -129,18 +132,18 @@ export function createRefresher(parts: RefreshParts): Refresher {
     }
   }
 
-  async function refresh(userId: string, wish: RefreshWish): Promise<HeldConnection | undefined> {
+  async function refresh(of: AccountOfUser, wish: RefreshWish): Promise<HeldConnection | undefined> {
     let rounds = 0
     let polls = 0
     let waitedMs = 0
     for (;;) {
-      const due = await consider(userId, wish)
+      const due = await consider(of, wish)
       if ('answer' in due) return due.answer
       // A process that was never heard of again may be frozen with the only good reply in its hands, so it is given
       // time as long as the user does not feel it.
       const claim = await claimRefresh(host, due.held.connection, { takesOver: !due.canServe })
       if (claim.outcome === 'claimed') {
-        const done = await refreshUnder(claim.lease, userId, wish)
+        const done = await refreshUnder(claim.lease, of, wish)
         if (done) return done.answer
         if (++rounds === maxRounds) throw unavailable()
       } else {
@@ -156,13 +159,13 @@ export function createRefresher(parts: RefreshParts): Refresher {
   /** Undefined when it has to be looked at again. */
   async function refreshUnder(
     lease: RefreshLease,
-    userId: string,
+    of: AccountOfUser,
     wish: RefreshWish,
   ): Promise<Answer | undefined> {
     let isLost = false
     try {
       // Read again: whoever had the lease before has done the work, as a rule.
-      const due = await consider(userId, wish)
+      const due = await consider(of, wish)
       if ('answer' in due) return due
       const wait = await circuit.admit()
       if (wait > 0) {
@@ -205,7 +208,7 @@ export function createRefresher(parts: RefreshParts): Refresher {
     const failure = { errorClass, at: now, count, nextAttemptAt: now + wait }
     // Somebody else wrote: they may have had more luck.
     if ((await vault.noteFailure(connection, failure)) === 'stale') return undefined
-    if (canServe) return { answer: await vault.find(connection.userId) }
+    if (canServe) return { answer: await vault.find(connection.userId, connection.account) }
     throw unavailable(wait, error)
   }
 
@@ -215,7 +218,7 @@ export function createRefresher(parts: RefreshParts): Refresher {
     reply: RefreshReply,
     lease: RefreshLease,
   ): Promise<HeldConnection | undefined> {
-    const { userId } = held.connection
+    const { userId, account } = held.connection
     const key = keyOf(held.connection)
     let before = held
     for (let round = 1; ; round++) {
@@ -233,7 +236,7 @@ export function createRefresher(parts: RefreshParts): Refresher {
         const generation = before.connection.generation + 1
         emit({ type: 'connection_refreshed', userId, provider, generation })
       }
-      const stored = await vault.find(userId)
+      const stored = await vault.find(userId, account)
       if (outcome === 'replaced' || stored?.state !== 'active') return stored
       // Another refresh token: the user connected again meanwhile, and that link wins (R180). The same one: only
       // what is known of the connection changed, and a rotated refresh token must not be lost over that.
@@ -251,7 +254,7 @@ export function createRefresher(parts: RefreshParts): Refresher {
     const scopes = scope === undefined ? connection.scopes : parseScope(scope, scopeRules)
     const missing = connection.missingScopes?.filter(each => !coversScopes(scopes, [each], scopeRules))
     return {
-      grant: { accessToken, receivedAt, ...refresh, issuer: grant.issuer, subject: grant.subject },
+      grant: { accessToken, receivedAt, ...refresh, ...ownerOf(grant) },
       scopes,
       accessEndsAt: accessEndsAt(granted.expiresInSeconds, accessTokenSeconds, receivedAt),
       ...(missing?.length && { missingScopes: missing }),
@@ -260,17 +263,17 @@ export function createRefresher(parts: RefreshParts): Refresher {
 
   /** Ends a connection, unless somebody else renewed it meanwhile: then theirs is returned. */
   async function end(held: ActiveConnection, reason: EndReason): Promise<HeldConnection | undefined> {
-    const { userId } = held.connection
+    const { userId, account } = held.connection
     for (let round = 1; round <= maxRounds; round++) {
-      const stored = await vault.find(userId)
+      const stored = await vault.find(userId, account)
       const isSame =
         stored?.state === 'active' &&
         stored.grant.accessToken === held.grant.accessToken &&
         stored.grant.refreshToken === held.grant.refreshToken
       if (!isSame) return stored
-      if ((await vault.end(stored.connection, reason)) === 'replaced') {
+      if ((await vault.end(stored, reason)) === 'replaced') {
         emit({ type: 'connection_ended', userId, provider })
-        return vault.find(userId)
+        return vault.find(userId, account)
       }
     }
     throw unavailable()
@@ -279,7 +282,13 @@ export function createRefresher(parts: RefreshParts): Refresher {
   return { needsRefresh, refresh }
 }
 
-function keyOf({ userId, account }: ConnectionKey): string {
+/** Whose a grant is, which no refresh changes. */
+function ownerOf({ issuer, subject, label }: ActiveConnection['grant']) {
+  return { issuer, subject, ...(label !== undefined && { label }) }
+}
+
+/** Names a connection among those of a provider. */
+export function keyOf({ userId, account }: AccountOfUser): string {
   return JSON.stringify([userId, account])
 }
 

@@ -274,6 +274,12 @@ export async function startUpstream(options: UpstreamOptions): Promise<Upstream>
       state.keep('code', callback.searchParams.get('code'))
       adaptCallback(kind, callback)
       ctx.set('location', callback.href)
+      // It keeps no session: the next account would first have to be signed out, by a form that needs scripts.
+      const cookies = [ctx.res.getHeader('set-cookie') ?? []].flat().map(String)
+      ctx.res.setHeader(
+        'set-cookie',
+        cookies.filter(cookie => !cookie.startsWith('_session')),
+      )
     }
   })
   const callback = provider.callback()

@@ -1,5 +1,5 @@
 import { type InputRequiredResult, UrlElicitationRequiredError } from '@modelcontextprotocol/server'
-import { type EventSink, type SallyportEvent, StoreUnavailableError } from '@sallyport/oauth'
+import { type ConnectLink, type EventSink, type SallyportEvent, StoreUnavailableError } from '@sallyport/oauth'
 import { ClientCapabilityError } from '../elicit/client-capability-error.ts'
 import type { ClientExchange, NeedOf } from '../elicit/exchange.ts'
 import type { Offer } from '../offers.ts'
@@ -24,7 +24,7 @@ import { inCall } from './current-call.ts'
 export interface CallServices {
   providers: ReadonlyMap<string, NamedProvider>
   /** A single-use link with which this user, and nobody else, connects a provider. */
-  connectLink(request: { userId: string; providerId: string; scopes: readonly string[] }): Promise<string>
+  connectLink(request: ConnectLink): Promise<string>
   hasScopes: HasScopes
   /** Shows callers the message of any error a handler throws, not of `ToolError` only. */
   exposeErrors: boolean
@@ -155,7 +155,9 @@ export async function perform<T>(
   } catch (error) {
     const cause = knownCause(error)
     if (cause instanceof UrlElicitationRequiredError) throw cause
-    const unanswered = await exchange?.finish(cause)
+    // That one more account was connected cannot be seen by whoever waits for it: the user says so by calling again.
+    const isWaitedFor = !(cause instanceof ConnectionRequiredError && cause.reason === 'another_account')
+    const unanswered = isWaitedFor && (await exchange?.finish(cause))
     if (unanswered) return { value: unanswered }
     const known = await knownFailure(cause, needOf, services)
     if (known !== undefined) return { failure: known }
@@ -220,19 +222,22 @@ const createNeedOf =
     const provider = services.providers.get(error.provider)
     if (caller?.principal !== 'user' || !provider) return undefined
     const { userId } = caller
+    const { account } = error
+    const which = account !== undefined && { account }
     const scopes = [...new Set([...(offer.rule?.providers.get(error.provider) ?? []), ...error.scopes])]
     return {
       error,
       label: provider.label,
       message: why[error.reason](provider.label),
-      link: () => services.connectLink({ userId, providerId: error.provider, scopes }),
-      isConnected: () => provider.connected.isConnected(userId, scopes),
+      link: () => services.connectLink({ userId, providerId: error.provider, scopes, ...which }),
+      isConnected: () => provider.connected.isConnected(userId, scopes, account),
     }
   }
 
 const why: Record<ConnectionRequiredError['reason'], (label: string) => string> = {
   not_connected: label => `Your ${label} account is not connected.`,
   missing_scope: label => `Your ${label} account has not allowed what this needs.`,
+  another_account: label => `This needs one more ${label} account of yours.`,
   dead: label => `The connection to your ${label} account has ended.`,
 }
 

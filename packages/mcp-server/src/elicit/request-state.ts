@@ -21,7 +21,8 @@ const stateSchema = z.strictObject({
   connecting: z
     .strictObject({
       provider: text,
-      reason: z.enum(['not_connected', 'missing_scope', 'dead']),
+      reason: z.enum(['not_connected', 'missing_scope', 'dead', 'another_account']),
+      account: text.optional(),
       scopes: z.array(text),
       accepted: z.boolean(),
       until: z.int(),

@@ -94,8 +94,8 @@ export function createRoundsExchange(round: Round): ClientExchange {
       needOf = findNeed
       const connecting = state?.connecting
       if (!state || !connecting) return undefined
-      const { provider, reason, scopes, until } = connecting
-      const need = needOf(new ConnectionRequiredError(provider, reason, scopes))
+      const { provider, reason, scopes, account, until } = connecting
+      const need = needOf(new ConnectionRequiredError(provider, reason, scopes, account))
       const action = connecting.accepted ? 'accept' : actionOf(responses[connectName(provider)])
       // No answer, or none that can be read: the handler runs into the same need and the user is asked again.
       if (!need || !action) return undefined
@@ -119,10 +119,17 @@ export function createRoundsExchange(round: Round): ClientExchange {
       }
       if (missing) {
         const { error: reason, message } = missing
-        const { provider, scopes } = reason
+        const { provider, scopes, account } = reason
         asked.set(connectName(provider), inputRequired.elicitUrl({ message, url: await missing.link() }))
         const until = clock() + timing.answerMs / 1_000
-        const connecting = { provider, reason: reason.reason, scopes: [...scopes], accepted: false, until }
+        const connecting = {
+          provider,
+          reason: reason.reason,
+          scopes: [...scopes],
+          ...(account !== undefined && { account }),
+          accepted: false,
+          until,
+        }
         return inputRequired({
           inputRequests: Object.fromEntries(asked),
           requestState: round.seal({ ...next, connecting }),

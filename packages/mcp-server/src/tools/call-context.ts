@@ -3,7 +3,12 @@ import type { LoggingLevel, ProgressToken, RequestId, ServerContext } from '@mod
 import type { ConnectionStatus } from '@sallyport/oauth'
 import { type Asking, createAsking } from '../elicit/asking.ts'
 import { type ClientExchange, type NeedOf, noExchange } from '../elicit/exchange.ts'
-import { type ConnectedProvider, ConnectionRequiredError, type ExternalToken } from '../provider.ts'
+import {
+  type ConnectedAccount,
+  type ConnectedProvider,
+  ConnectionRequiredError,
+  type ExternalToken,
+} from '../provider.ts'
 import type { AccessRule, AuthKeyword } from './access-rule.ts'
 import type { Caller, ClientCaller } from './caller.ts'
 import { ToolError } from './tool-error.ts'
@@ -46,12 +51,23 @@ export interface CallRequest {
 
 type IsUnion<T, All = T> = T extends All ? ([All] extends [T] ? false : true) : never
 
+/** Which of the user's accounts at a provider. */
+export interface AccountChoice {
+  /** Its id, as `accounts` tells. Default: the one the user chose, else the one connected first. */
+  account?: string | undefined
+}
+
 /** A tool with one provider need not name it; a tool without a provider has no token to ask for. */
-type TokenArguments<ProviderId extends string> = [ProviderId] extends [never]
+type ProviderArguments<ProviderId extends string> = [ProviderId] extends [never]
   ? [provider: never]
   : IsUnion<ProviderId> extends true
     ? [provider: ProviderId]
     : [provider?: ProviderId]
+
+type TokenArguments<ProviderId extends string> = [
+  ...ProviderArguments<ProviderId>,
+  ...([ProviderId] extends [never] ? [] : [choice?: AccountChoice]),
+]
 
 /**
  * What a handler gets besides its input, the same for tools, resources and prompts. Its functions need no `this` and
@@ -69,6 +85,7 @@ export interface CallContext<
    *
    * @throws {ConnectionRequiredError} when the user must connect first; let it pass, the client gets the link
    * @throws {ProviderUnavailableError} when the provider cannot be reached now
+   * @throws {ToolError} when the user has no such account; let it pass, the client is told
    */
   readonly token: (...provider: TokenArguments<ProviderId>) => Promise<ExternalToken>
   /**
@@ -77,10 +94,15 @@ export interface CallContext<
    */
   readonly connection: (...provider: TokenArguments<ProviderId>) => Promise<ConnectionStatus>
   /**
+   * The accounts the user has connected at a provider named in `auth`, the one used by default first. For one more, throw
+   * `new ConnectionRequiredError(provider, 'another_account')`: the call ends with a link that connects it.
+   */
+  readonly accounts: (...provider: ProviderArguments<ProviderId>) => Promise<readonly ConnectedAccount[]>
+  /**
    * `fetch` that carries the user's external token to the API of a provider named in `auth`, and nothing of the user's
    * to anywhere else. Ends with the call. Throws as `token` does.
    */
-  readonly fetch: (input: string | URL | Request, init?: RequestInit) => Promise<Response>
+  readonly fetch: (input: string | URL | Request, init?: RequestInit & AccountChoice) => Promise<Response>
   /**
    * Tells the client how far the call is. Nothing is sent to a client that did not ask (`progressToken`).
    *
@@ -230,25 +252,29 @@ export function createCallContext(call: {
         },
       })
     },
-    async token(provider) {
+    async token(provider, choice) {
       const { connected, userId, scopes } = ofUser(provider)
-      return connecting(() => connected.token(userId, scopes))
+      return connecting(() => connected.token(userId, scopes, choice?.account))
     },
-    async connection(provider) {
+    async connection(provider, choice) {
       const { connected, userId, scopes } = ofUser(provider)
-      return connected.status(userId, scopes)
+      return connected.status(userId, scopes, choice?.account)
     },
-    async fetch(input, init) {
+    async accounts(provider) {
+      const { connected, userId } = ofUser(provider)
+      return connected.accounts(userId)
+    },
+    async fetch(input, { account, ...init } = {}) {
       const { signal } = request
       const url = new URL(input instanceof Request ? input.url : input)
       const id = userId === undefined ? undefined : providerFor(url)
-      const ended = init?.signal ?? (input instanceof Request ? input.signal : undefined)
+      const ended = init.signal ?? (input instanceof Request ? input.signal : undefined)
       const options = { ...init, signal: ended ? AbortSignal.any([ended, signal]) : signal }
       if (userId === undefined || id === undefined) return (call.fetch ?? fetch)(input, options)
       return connecting(() => {
         // A body that was sent is gone: the error says what to do first.
         const again = input instanceof Request && !input.bodyUsed ? input.clone() : input
-        return connectedTo(id).fetch(userId, needs.get(id) ?? [], again, options)
+        return connectedTo(id).fetch(userId, needs.get(id) ?? [], again, options, account)
       })
     },
     toJSON: visible,

@@ -96,10 +96,10 @@ describe('R72: the account page', () => {
     expect(page.html).toContain('app.')
     // What the scope allows, in words.
     expect(page.html).toContain('Use this server&#39;s tools as you')
-    expect(page.html).toContain('<strong>LinkedIn</strong>')
+    expect(page.html).toContain('<h3>LinkedIn</h3>')
     expect(page.html).toContain('Ended by elsewhere')
     expect(page.html).toContain('<time datetime="2027-01-15T08:00:00.000Z">15 Jan 2027</time>')
-    for (const foreign of ['App of Bob', 'Disconnect Google', 'canary-sealed']) {
+    for (const foreign of ['App of Bob', 'Disconnect Google account', 'canary-sealed']) {
       expect(page.html).not.toContain(foreign)
     }
     const [grant] = await liveGrants(fixture, ada)
@@ -153,13 +153,43 @@ describe('R72: the account page', () => {
     await connect(fixture, ada, 'linkedin')
     await connect(fixture, ada, 'google')
     const { browser, page } = await signIn(fixture, 'ada')
-    await press(browser, page, 'Disconnect LinkedIn')
-    await press(browser, page, 'Disconnect LinkedIn')
+    await press(browser, page, 'Disconnect LinkedIn account')
+    await press(browser, page, 'Disconnect LinkedIn account')
     const left = await fixture.store.listConnections({ userId: ada, now: fixture.time.now })
     expect(left.map(({ provider }) => provider)).toEqual(['google'])
     expect(fixture.events.filter(({ type }) => type === 'connection_ended')).toEqual([
       { type: 'connection_ended', userId: ada, provider: 'linkedin', by: 'user' },
     ])
+  })
+
+  it('tells several accounts of one provider apart, and which one tools use', async () => {
+    const labels = new Map([['home', 'ada@home.example<b>']])
+    const fixture = createFixture({ needs: { linkedin: ['post:write'] } })
+    fixture.context.connections.accountLabels = async () => labels
+    const ada = await allow(fixture, 'ada')
+    await connect(fixture, ada, 'linkedin', 'active', { account: 'home', connectedAt: 1 })
+    await connect(fixture, ada, 'linkedin', 'active', { account: 'work', connectedAt: 2 })
+    const { browser, page } = await signIn(fixture, 'ada')
+    expect(page.html).toContain('ada@home.example&lt;b&gt;')
+    expect(page.html).toMatch(/home\.example.*Tools use this account.*LinkedIn account 2.*Use by default/s)
+    await press(browser, page, 'Use LinkedIn account 2 by default')
+    const after = await browser.open(url)
+    expect(after.html).toMatch(/LinkedIn account 1.*Tools use this account.*home\.example/s)
+    await press(browser, after, 'Disconnect ada@home.example&lt;b&gt;')
+    const left = await fixture.store.listConnections({ userId: ada, now: fixture.time.now })
+    expect(left.map(({ account }) => account)).toEqual(['work'])
+  })
+
+  it('connects another account with a link that is for this user and one account more', async () => {
+    const fixture = createFixture({ needs: { linkedin: ['post:write'] } })
+    const ada = await allow(fixture, 'ada')
+    await connect(fixture, ada, 'linkedin')
+    const { browser, page } = await signIn(fixture, 'ada')
+    const sent = await press(browser, page, 'Connect another LinkedIn account')
+    expect(sent.location).toMatch(/^https:\/\/mcp\.example\.com\/oauth\/connect\/linkedin\?ticket=/)
+    const toGoogle = await browser.submit(await browser.open(sent.location!))
+    await browser.open(returnFrom(fixture, toGoogle, { code: 'ada' }))
+    expect(fixture.linkedin.starts.at(-1)).toMatchObject({ scopes: ['post:write'], account: 'another' })
   })
 
   it('R64: an app cannot write into the page with its name', async () => {

@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import type { Context } from '../context.ts'
-import { LoginError } from '../login.ts'
+import { anotherAccount, LoginError } from '../login.ts'
 import {
   type AccountForm,
   accountPage,
@@ -10,10 +10,12 @@ import {
 import { putBrowserCookie, readBrowserCookie } from '../pages/cookies.ts'
 import { readForm, single } from '../protocol/parameters.ts'
 import { operationId } from '../storage/operation-id.ts'
-import { summarizeConnection, summarizeGrant } from '../storage/summaries.ts'
+import { preferAccount } from '../storage/prefer-account.ts'
+import { summarizeConnections, summarizeGrant } from '../storage/summaries.ts'
 import { accountUrl, accountUser, closeAccount } from './account-session.ts'
 import { beginTransaction } from './begin-transaction.ts'
 import { browserEndpoint, placeOf } from './browser-endpoint.ts'
+import { createConnectLink } from './connect.ts'
 import { findLogin } from './legs.ts'
 import { endpointPaths } from './paths.ts'
 import { seeOther } from './respond.ts'
@@ -26,6 +28,8 @@ const actionSchema = z.discriminatedUnion('kind', [
   z.strictObject({ kind: z.literal('sign-out') }),
   z.strictObject({ kind: z.literal('revoke'), userId: text, grantId: text }),
   z.strictObject({ kind: z.literal('disconnect'), userId: text, provider: text, account: text }),
+  z.strictObject({ kind: z.literal('prefer'), userId: text, provider: text, account: text }),
+  z.strictObject({ kind: z.literal('connect'), userId: text, provider: text }),
 ])
 type Action = z.infer<typeof actionSchema>
 
@@ -58,6 +62,7 @@ async function show(context: Context, request: Request): Promise<Response> {
     store.listGrants({ userId, now }),
     store.listConnections({ userId, now }),
   ])
+  const summaries = summarizeConnections(connections, now)
   return accountPage(
     {
       ...place,
@@ -68,15 +73,23 @@ async function show(context: Context, request: Request): Promise<Response> {
         ),
         revoke: form({ kind: 'revoke', userId, grantId: grant.grantId }),
       })),
-      connections: connections.map(connection => {
-        const { provider, account, ...rest } = summarizeConnection(connection, now)
-        return {
-          ...rest,
-          label: findLogin(context, provider)?.label ?? provider,
-          account,
-          disconnect: form({ kind: 'disconnect', userId, provider, account }),
-        }
-      }),
+      providers: await Promise.all(
+        [...new Set(summaries.map(({ provider }) => provider))].map(async provider => {
+          const login = findLogin(context, provider)
+          const names = login && (await context.connections.accountLabels?.(userId, provider))
+          const own = summaries.filter(each => each.provider === provider)
+          return {
+            label: login?.label ?? provider,
+            accounts: own.map(({ account, ...rest }) => ({
+              ...rest,
+              name: names?.get(account),
+              disconnect: form({ kind: 'disconnect', userId, provider, account }),
+              prefer: rest.isDefault ? undefined : form({ kind: 'prefer', userId, provider, account }),
+            })),
+            connect: login?.kind === 'redirect' ? form({ kind: 'connect', userId, provider }) : undefined,
+          }
+        }),
+      ),
       signOut: form({ kind: 'sign-out' }),
     },
     browser.headers,
@@ -94,7 +107,10 @@ async function act(context: Context, request: Request): Promise<Response> {
   if (action.kind === 'sign-in') return signInToAccount(context, request)
   if (action.kind === 'sign-out') return closeAccount(context)
   // The session may have ended, or another user signed in, since the page was made.
-  if ((await accountUser(context, request)) === action.userId) await end(context, action)
+  if ((await accountUser(context, request)) !== action.userId) return again()
+  if (action.kind === 'connect') return connectAnother(context, action)
+  if (action.kind === 'prefer') await preferAccount(context, action)
+  else await end(context, action)
   return again()
 }
 
@@ -112,10 +128,22 @@ async function signInToAccount(context: Context, request: Request): Promise<Resp
   }
 }
 
+/** To the page that says what comes, with a link like those that tools give out: it works for this user, once. */
+function connectAnother(
+  context: Context,
+  { userId, provider }: Extract<Action, { kind: 'connect' }>,
+): Response {
+  const { needs } = context.connections.plan(Object.keys(context.scopes))
+  const scopes = needs.find(({ login }) => login.id === provider)?.scopes ?? []
+  if (!findLogin(context, provider)) return seeOther(accountUrl(context), new Headers())
+  const link = { userId, providerId: provider, scopes, account: anotherAccount }
+  return seeOther(createConnectLink(context, link), new Headers())
+}
+
 /** Ends what the button names, if it is still there and still this user's. */
 async function end(
   { store, clock, random, emit }: Context,
-  action: Extract<Action, { userId: string }>,
+  action: Extract<Action, { kind: 'revoke' | 'disconnect' }>,
 ): Promise<void> {
   const now = clock()
   const by = 'user'

@@ -1,5 +1,5 @@
 import type { Context } from '../context.ts'
-import { type Login, LoginError, type LoginResult } from '../login.ts'
+import { anotherAccount, type Login, LoginError, type LoginResult } from '../login.ts'
 import { accountProblemPage } from '../pages/account-page.ts'
 import { type ConnectOutcome, connectOutcomePage } from '../pages/connect-page.ts'
 import { dropTransactionCookie, putTransactionCookie, readTransactionCookie } from '../pages/cookies.ts'
@@ -142,9 +142,11 @@ async function completeLeg(
     const trip = { leg, startedAt }
     const { user, isIncomplete } = await signInUser(context, login, trip, await result(), transaction.goal)
     const { remaining } = transaction
-    const { loginId, scopes } = leg
+    const { loginId, scopes, account } = leg
+    const which = account !== undefined && { account }
     // A tool needs more than this trip brought, and a second one, which names the user, can bring it.
-    const again: Leg[] = isIncomplete && scopes.length > 0 ? [{ loginId, scopes, purpose: 'connection' }] : []
+    const again: Leg[] =
+      isIncomplete && scopes.length > 0 ? [{ loginId, scopes, purpose: 'connection', ...which }] : []
     return { ...open, transaction: { ...transaction, user, remaining: [...again, ...remaining] } }
   }
   const { onUser } = await result()
@@ -232,7 +234,7 @@ async function goOn(
   const { user, goal, remaining, ...rest } = open.transaction
   for (const [at, leg] of remaining.entries()) {
     const login = findLogin(context, leg.loginId)
-    if (!login || (await context.connections.isConnected(user!.id, leg.loginId, leg.scopes))) continue
+    if (!login || (await isDone(context, user!.id, leg))) continue
     try {
       const { url, awaited } = await startLeg(context, login, leg, open.id, user!.id)
       const transaction = { ...rest, user, goal, awaited, remaining: remaining.slice(at + 1) }
@@ -247,8 +249,8 @@ async function goOn(
     }
   }
   if (goal.kind === 'connect') {
-    const { userId, providerId, scopes } = goal.connect
-    const isComplete = await context.connections.isConnected(userId, providerId, scopes)
+    const { userId, providerId, scopes, account } = goal.connect
+    const isComplete = await context.connections.isConnected(userId, providerId, scopes, account)
     return endConnect(context, open, providerId, isComplete ? 'connected' : 'partly')
   }
   await endTransaction(context, open)
@@ -256,6 +258,13 @@ async function goOn(
   // R79: the code goes where the user was told, if the client still is what the user saw.
   const client = await resolveUnchangedClient(context, goal.request)
   return answerWithCode(context, client, goal.request, user!, endedCookie(context, open))
+}
+
+/** Whether a leg would bring nothing that is not there. */
+async function isDone(context: Context, userId: string, leg: Leg): Promise<boolean> {
+  const { loginId, scopes, account } = leg
+  if (account === anotherAccount) return false
+  return context.connections.isConnected(userId, loginId, scopes, account)
 }
 
 async function endConnect(

@@ -1,4 +1,6 @@
 import { describe, expect, it } from 'vitest'
+import { anotherAccount } from '../login.ts'
+import { hashIdentity } from '../storage/find-user.ts'
 import { createConnectLink } from './connect.ts'
 import { type Answer, type Browser, createFixture, hiddenFields, returnFrom } from './sign-in.fixture.ts'
 
@@ -54,6 +56,71 @@ describe('a link to connect a provider', () => {
     expect(fixture.google.starts).toMatchObject([{ userId, scopes: ['calendar'] }])
     const end = await browser.open(returnFrom(fixture, toGoogle, { code: 'ada' }))
     expect([end.status, [...fixture.google.connections]]).toEqual([200, [[userId, ['calendar']]]])
+  })
+
+  it('another account takes a trip of its own where users sign in with that provider', async () => {
+    const { fixture, userId } = await setUp()
+    const wish = { userId, providerId: 'google', scopes: ['calendar'], account: anotherAccount }
+    const link = createConnectLink(fixture.context, wish)
+    const browser = fixture.browser()
+    const page = await browser.open(link)
+    expect(page.html).toContain('Connect another Google account to')
+    const toSignIn = await browser.submit(page)
+    expect(fixture.google.starts.at(-1)).toMatchObject({ scopes: [] })
+    expect(fixture.google.starts.at(-1)).not.toHaveProperty('account')
+    const toGoogle = await browser.open(returnFrom(fixture, toSignIn, { code: 'ada' }))
+    expect(fixture.google.starts.at(-1)).toMatchObject({
+      userId,
+      scopes: ['calendar'],
+      account: anotherAccount,
+    })
+    const end = await browser.open(returnFrom(fixture, toGoogle, { code: 'ada-at-work' }))
+    expect([end.status, end.html]).toEqual([200, expect.stringContaining('<h1>Connected</h1>')])
+    expect([...fixture.google.connections]).toEqual([[userId, ['calendar']]])
+  })
+
+  it('R80: for another account too, only the user the link is for gets that far', async () => {
+    const { fixture, userId } = await setUp()
+    const wish = { userId, providerId: 'google', scopes: ['calendar'], account: anotherAccount }
+    const mallory = fixture.browser()
+    const toSignIn = await follow(mallory, createConnectLink(fixture.context, wish))
+    const end = await mallory.open(returnFrom(fixture, toSignIn, { code: 'mallory' }))
+    expect([end.status, fixture.google.connections.size]).toEqual([403, 0])
+    expect(fixture.google.starts).toHaveLength(1)
+  })
+
+  it('an account that is not the one the user signs in with is connected again on a trip of its own', async () => {
+    const { fixture, userId } = await setUp()
+    const { now } = fixture.time
+    const put = (account: string, subject: string) =>
+      fixture.store.putConnection({
+        record: {
+          version: 1,
+          userId,
+          provider: 'google',
+          account,
+          accountHash: hashIdentity(['https://google.example', subject]),
+          writtenBy: account,
+          state: 'dead',
+          scopes: [],
+          sealed: 'sealed',
+          accessEndsAt: 0,
+          updatedAt: now,
+          expiresAt: now + 600,
+        },
+        now,
+      })
+    await put('own', 'ada')
+    await put('work', 'ada-at-work')
+    const wish = { userId, providerId: 'google', scopes: ['calendar'] }
+    const own = fixture.browser()
+    await follow(own, createConnectLink(fixture.context, { ...wish, account: 'own' }))
+    expect(fixture.google.starts.at(-1)).toMatchObject({ userId, account: 'own', scopes: ['calendar'] })
+    const work = fixture.browser()
+    const toSignIn = await follow(work, createConnectLink(fixture.context, { ...wish, account: 'work' }))
+    expect(fixture.google.starts.at(-1)).toMatchObject({ scopes: [] })
+    await work.open(returnFrom(fixture, toSignIn, { code: 'ada' }))
+    expect(fixture.google.starts.at(-1)).toMatchObject({ userId, account: 'work', scopes: ['calendar'] })
   })
 
   it('R80: opened by somebody else it connects nothing to anybody', async () => {

@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import type { Context } from '../context.ts'
-import { LoginError } from '../login.ts'
+import { anotherAccount, LoginError } from '../login.ts'
 import { connectOutcomePage, connectPage } from '../pages/connect-page.ts'
 import { putBrowserCookie, randomText, readBrowserCookie } from '../pages/cookies.ts'
 import { PageRefusal } from '../pages/refusal.ts'
@@ -9,13 +9,19 @@ import { parseQuery, readForm, single } from '../protocol/parameters.ts'
 import { operationId } from '../storage/operation-id.ts'
 import { beginTransaction } from './begin-transaction.ts'
 import { browserEndpoint, placeOf } from './browser-endpoint.ts'
-import { findLogin, planConnectLegs } from './legs.ts'
+import { findLogin, isSignInAccount, planConnectLegs } from './legs.ts'
 import { endpointPaths } from './paths.ts'
 import { assertSameOrigin } from './same-origin.ts'
 import { createSealedMessage, messageSeconds } from './sealed-message.ts'
 
 const text = z.string().min(1)
-const ticketSchema = z.strictObject({ id: text, userId: text, scopes: z.array(text), expiresAt: z.int() })
+const ticketSchema = z.strictObject({
+  id: text,
+  userId: text,
+  scopes: z.array(text),
+  account: text.optional(),
+  expiresAt: z.int(),
+})
 type Ticket = z.infer<typeof ticketSchema>
 
 /** The ticket in a link, bound to the provider in the link's path. */
@@ -23,21 +29,32 @@ const link = createSealedMessage('connect-link', 'connect-link', ticketSchema)
 /** The ticket in a page, bound to provider and browser. */
 const page = createSealedMessage('consent-page', 'connect-page', ticketSchema)
 
+/** What a link is for. */
+export interface ConnectLink {
+  userId: string
+  providerId: string
+  scopes: readonly string[]
+  account?: string
+}
+
 /**
  * A link with which one user, signed in, connects an account at one provider: once, within ten minutes. Nobody can
  * read from it whose it is, and it gives nothing to anybody else (R80).
  *
  * @param link.scopes provider scopes to ask for
+ * @param link.account which of the user's accounts to connect again, or `anotherAccount`. Default: the one that is meant
+ *   where nobody says which
  */
 export function createConnectLink(
   context: Context,
-  { userId, providerId, scopes }: { userId: string; providerId: string; scopes: readonly string[] },
+  { userId, providerId, scopes, account }: ConnectLink,
 ): string {
   if (!findLogin(context, providerId)) throw new TypeError(`no tool of this server needs "${providerId}"`)
   const ticket: Ticket = {
     id: randomText(context.random),
     userId,
     scopes: [...scopes],
+    ...(account !== undefined && { account }),
     expiresAt: context.clock() + messageSeconds,
   }
   return `${connectUrl(context, providerId)}?ticket=${link.seal(context, providerId, ticket)}`
@@ -56,18 +73,24 @@ export const connect = browserEndpoint(endpointPaths.connect, async (context, re
     : show(context, request, providerId, login.label)
 })
 
-function show(context: Context, request: Request, providerId: string, label: string): Response {
+async function show(
+  context: Context,
+  request: Request,
+  providerId: string,
+  label: string,
+): Promise<Response> {
   const sealed = single(parseQuery(request.url)).get('ticket')
   const ticket = sealed === undefined ? undefined : link.open(context, providerId, sealed)
   if (!ticket) throw new PageRefusal('link_ended')
   const browser = putBrowserCookie(context, request)
-  const { signIn } = context
+  const isOneTrip = await isSignInAccount(context, { ...ticket, providerId })
   return connectPage(
     {
       ...placeOf(context),
       label,
       scopes: ticket.scopes,
-      signInLabel: signIn.id === providerId ? undefined : signIn.label,
+      signInLabel: isOneTrip ? undefined : context.signIn.label,
+      isAnother: ticket.account === anotherAccount,
       action: connectUrl(context, providerId),
       sealedTicket: page.seal(context, pageBinding(providerId, browser.value), ticket),
     },
@@ -97,14 +120,15 @@ async function begin(
   })
   if (claim === 'used') throw new PageRefusal('link_used')
 
-  const { userId, scopes } = ticket
-  const connect = { userId, providerId, scopes }
+  const { userId, scopes, account } = ticket
+  const connect = { userId, providerId, scopes, ...(account !== undefined && { account }) }
+  const isOneTrip = await isSignInAccount(context, connect)
   try {
     return await beginTransaction(context, request, {
       goal: { kind: 'connect', connect },
-      legs: planConnectLegs(context, connect),
+      legs: planConnectLegs(context, connect, isOneTrip),
       // One trip: the provider should know whom to renew, although nobody is believed to be that user yet.
-      ...(providerId === context.signIn.id && { userId }),
+      ...(isOneTrip && { userId }),
     })
   } catch (error) {
     if (!(error instanceof LoginError)) throw error

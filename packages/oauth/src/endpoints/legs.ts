@@ -1,5 +1,5 @@
 import type { Context } from '../context.ts'
-import type { AuthenticationRequest, Login } from '../login.ts'
+import { type AuthenticationRequest, anotherAccount, type Login } from '../login.ts'
 import { randomText } from '../pages/cookies.ts'
 import { sha256 } from '../protocol/hash.ts'
 import { endpointPaths } from './paths.ts'
@@ -35,7 +35,7 @@ export function planLegs(
   return [
     { loginId: signIn.id, scopes: [...signInScopes], purpose: 'sign-in', ...authenticationOf(asked, signIn) },
     ...needs
-      .filter(({ login }) => login.id !== signIn.id)
+      .filter(({ login, isLater }) => login.id !== signIn.id && !isLater)
       .map(({ login, scopes }): Leg => ({ loginId: login.id, scopes: [...scopes], purpose: 'connection' })),
   ]
 }
@@ -63,16 +63,38 @@ export function authenticationRequest({ maxAgeSeconds, prompts, acrValues }: Leg
   }
 }
 
-/** Where connecting one provider leads: the user signs in, then connects; in one trip when that is the same. */
+/**
+ * Where connecting one provider leads: the user signs in, then connects; in one trip when that is the same.
+ *
+ * @param isSignInAccount whether the account to connect is the one the user signs in with
+ */
 export function planConnectLegs(
   { signIn }: Pick<Context, 'signIn'>,
-  { providerId, scopes }: ConnectGoal,
+  { providerId, scopes, account }: ConnectGoal,
+  isSignInAccount: boolean,
 ): [Leg, ...Leg[]] {
-  if (providerId === signIn.id) return [{ loginId: providerId, scopes, purpose: 'sign-in' }]
+  const which = account !== undefined && { account }
+  if (isSignInAccount) return [{ loginId: providerId, scopes, purpose: 'sign-in', ...which }]
   return [
     { loginId: signIn.id, scopes: [], purpose: 'sign-in' },
-    { loginId: providerId, scopes, purpose: 'connection' },
+    { loginId: providerId, scopes, purpose: 'connection', ...which },
   ]
+}
+
+/** Whether connecting this account is signing in: it is the one by which the user is known here. */
+export async function isSignInAccount(
+  { signIn, store, clock }: Pick<Context, 'signIn' | 'store' | 'clock'>,
+  { userId, providerId, account }: ConnectGoal,
+): Promise<boolean> {
+  if (providerId !== signIn.id || account === anotherAccount) return false
+  if (account === undefined) return true
+  const now = clock()
+  const connection = await store.findConnection({ userId, provider: providerId, account, now })
+  if (!connection) return false
+  const { accountHash } = connection
+  // Records of earlier versions are of the account the user signed in with.
+  if (accountHash === undefined) return true
+  return (await store.findUser({ identityHash: accountHash, now })) === userId
 }
 
 /**
@@ -101,6 +123,7 @@ export async function startLeg(
     scopes: leg.scopes,
     ...authenticationRequest(leg),
     ...(userId !== undefined && { userId }),
+    ...(leg.account !== undefined && { account: leg.account }),
   })
   return { url: started.url, awaited: { ...awaited, memory: { ...started.memory } } }
 }

@@ -6,5 +6,6 @@ export const loginErrorCode: Readonly<Record<LoginError['reason'], OAuthErrorCod
   denied: 'access_denied',
   disabled: 'access_denied',
   failed: 'server_error',
+  too_many_accounts: 'server_error',
   unavailable: 'temporarily_unavailable',
 }

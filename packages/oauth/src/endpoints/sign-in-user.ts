@@ -34,7 +34,7 @@ export async function signInUser(
   if (goal.kind === 'connect' && id !== goal.connect.userId) throw new PageRefusal('wrong_user')
   // R109: a user who may not refresh must not get around that by signing in.
   if (await store.isUserDisabled({ userId: id, now })) throw new LoginError('disabled')
-  const isIncomplete = (await result.onUser?.(id)) === 'incomplete'
+  const isIncomplete = (await keepConnection(result, id)) === 'incomplete'
   emit({ type: 'sign_in_succeeded', loginId: login.id, userId: id })
   const amr = (result.amr ?? []).filter(method => method !== '')
   return {
@@ -45,6 +45,16 @@ export async function signInUser(
       ...(result.acr && { acr: result.acr }),
     },
     isIncomplete,
+  }
+}
+
+/** Who has too many accounts can still sign in; one more they cannot connect. */
+async function keepConnection({ onUser }: LoginResult, userId: string) {
+  try {
+    return await onUser?.(userId)
+  } catch (error) {
+    if (error instanceof LoginError && error.reason === 'too_many_accounts') return undefined
+    throw error
   }
 }
 

@@ -32,8 +32,13 @@ export type ClientRequest = z.infer<typeof clientRequestSchema>
 /** Schema of a client's request, in pages and in transactions. */
 export const clientRequest: z.ZodType<ClientRequest> = clientRequestSchema
 
-const connectGoalSchema = z.strictObject({ userId: text, providerId: text, scopes: z.array(text) })
-/** One user's wish to connect one provider. */
+const connectGoalSchema = z.strictObject({
+  userId: text,
+  providerId: text,
+  scopes: z.array(text),
+  account: text.optional(),
+})
+/** One user's wish to connect one provider, and there an account they have, or another one. */
 export type ConnectGoal = z.infer<typeof connectGoalSchema>
 
 const legSchema = z.strictObject({
@@ -41,6 +46,8 @@ const legSchema = z.strictObject({
   /** Provider scopes asked for on this leg. */
   scopes: z.array(text),
   purpose: z.enum(['sign-in', 'connection']),
+  /** As in `LoginStart`. */
+  account: text.optional(),
   ...authentication,
 })
 /** One trip of the browser to a login and back. */

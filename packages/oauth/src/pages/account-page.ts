@@ -18,8 +18,25 @@ export interface AccountForm {
 export interface AccountPage extends Place {
   /** `words`: what each scope allows. */
   grants: readonly (GrantSummary & { words: readonly string[]; revoke: AccountForm })[]
-  connections: readonly (Omit<ConnectionSummary, 'provider'> & { label: string; disconnect: AccountForm })[]
+  /** What is connected, provider by provider. */
+  providers: readonly ConnectedProvider[]
   signOut: AccountForm
+}
+
+/** A provider, and the user's accounts there. */
+interface ConnectedProvider {
+  label: string
+  accounts: readonly ConnectedAccount[]
+  /** Undefined where no further account can be connected. */
+  connect: AccountForm | undefined
+}
+
+type ConnectedAccount = Omit<ConnectionSummary, 'provider' | 'account'> & {
+  /** What the account is called at the provider, where that is known. */
+  name: string | undefined
+  disconnect: AccountForm
+  /** Undefined for the one tools use already when they do not say which. */
+  prefer: AccountForm | undefined
 }
 
 /** The page before sign-in. */
@@ -36,15 +53,15 @@ ${form(signIn, html`<div class="actions"><button class="primary" type="submit">S
 
 /** The page of a user who has signed in: what has access, what is connected, and a button to end each. */
 export function accountPage(page: AccountPage, headers: Headers): Response {
-  const { serverName, serverHost, grants, connections, signOut } = page
+  const { serverName, serverHost, grants, providers, signOut } = page
   const body = html`<h1>Your account</h1>
 <h2>Apps that may use <bdi>${serverName}</bdi> as you</h2>
 ${grants.length === 0 ? html`<p class="soft">None.</p>` : html`<ul class="entries">${grants.map(grantEntry)}</ul>`}
 <h2>Accounts you have connected</h2>
 ${
-  connections.length === 0
+  providers.length === 0
     ? html`<p class="soft">None.</p>`
-    : html`<ul class="entries">${connections.map(connectionEntry)}</ul>
+    : html`${providers.map(providerEntries)}
 <p class="small soft">Disconnecting deletes what this server keeps. To take back the permission itself, use the settings
 of that account.</p>`
 }
@@ -78,6 +95,11 @@ const problems: Readonly<Record<LoginErrorReason, { status: number; title: strin
     title: 'Not signed in',
     text: 'The sign-in gave an answer that cannot be used. Open your account page again to try once more.',
   },
+  too_many_accounts: {
+    status: 409,
+    title: 'Not signed in',
+    text: 'You have connected as many accounts as this server keeps for one person.',
+  },
   unavailable: {
     status: 503,
     title: 'Not signed in',
@@ -95,22 +117,30 @@ ${words.length > 0 && html`<span>${words.map((word, at) => (at === 0 ? word : ` 
 ${form(revoke, html`<button type="submit" aria-label="End access of ${name}">End access</button>`)}</li>`
 }
 
-function connectionEntry(connection: AccountPage['connections'][number]): Html {
-  const { label, account, scopes, disconnect } = connection
-  const name = account === 'default' ? label : `${label} (${account})`
-  return html`<li><div><strong>${name}</strong>
+function providerEntries({ label, accounts, connect }: ConnectedProvider): Html {
+  const several = accounts.length > 1
+  return html`<h3>${label}</h3>
+<ul class="entries">${accounts.map((account, at) => accountEntry(account, { label, at, several }))}</ul>
+${connect && form(connect, html`<div class="more"><button type="submit">Connect another ${label} account</button></div>`)}`
+}
+
+/** One account. Where a provider has several without a name, their places tell them apart. */
+function accountEntry(
+  account: ConnectedAccount,
+  { label, at, several }: { label: string; at: number; several: boolean },
+): Html {
+  const { scopes, disconnect, prefer, isDefault } = account
+  const name = account.name ?? (several ? `${label} account ${at + 1}` : `${label} account`)
+  return html`<li><div><strong><bdi>${name}</bdi></strong>
+${several && isDefault && html`<span>Tools use this account unless you tell them another.</span>`}
 ${scopes.length > 0 && html`<span>${scopes.map((scope, at) => [at > 0 && ', ', html`<code>${breakable(scope)}</code>`])}</span>`}
-<span>${connectionNews(connection)}</span></div>
-${form(disconnect, html`<button type="submit" aria-label="Disconnect ${name}">Disconnect</button>`)}</li>`
+<span>${connectionNews(account, label)}</span></div>
+<div class="buttons">${prefer && form(prefer, html`<button type="submit" aria-label="Use ${name} by default">Use by default</button>`)}
+${form(disconnect, html`<button type="submit" aria-label="Disconnect ${name}">Disconnect</button>`)}</div></li>`
 }
 
 /** What the user can do about a connection, if anything; what others must mend is not their concern. */
-function connectionNews({
-  label,
-  state,
-  updatedAt,
-  consentEndsAt,
-}: AccountPage['connections'][number]): Html | string {
+function connectionNews({ state, updatedAt, consentEndsAt }: ConnectedAccount, label: string): Html | string {
   const again = 'a tool that needs it will ask you to connect again'
   if (state === 'revoked') return `Ended by ${label}: ${again}`
   if (state === 'needs_consent') return `Ended: ${again}`

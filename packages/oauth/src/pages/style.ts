@@ -35,6 +35,7 @@ main {
   border: 1px solid var(--line); border-radius: 1rem; box-shadow: var(--shadow);
 }
 h1 { margin: 0 0 .5rem; font-size: clamp(1.375rem, 5.2vw, 1.625rem); line-height: 1.25; font-weight: 650; letter-spacing: -.015em; text-wrap: balance; }
+h3 { margin: 1.25rem 0 .5rem; font-size: .875rem; line-height: 1.4; font-weight: 600; color: var(--soft); }
 h2 { margin: 1.75rem 0 .5rem; font-size: .9375rem; line-height: 1.4; font-weight: 650; }
 p { margin: 0 0 .75rem; text-wrap: pretty; }
 .soft { color: var(--soft); }
@@ -84,7 +85,10 @@ button.primary:hover { background: var(--accent-strong); }
 .entries > li > div { flex: 1 1 13rem; min-width: 0; }
 .entries span { display: block; font-size: .875rem; color: var(--soft); }
 .entries button { flex: none; min-height: 2.75rem; padding: .375rem 1rem; font-size: .9375rem; }
+.entries > li > .buttons { flex: 0 1 auto; display: flex; flex-wrap: wrap; gap: .5rem; }
 .entries + p { margin-top: .75rem; }
+.more { margin: .75rem 0 1.25rem; }
+.more button { min-height: 2.75rem; padding: .375rem 1rem; font-size: .9375rem; }
 #problem { margin: .75rem 0 0; }
 .policies { margin: 1.25rem 0 0; }
 label { display: block; margin: 1.5rem 0 .375rem; font-weight: 600; }

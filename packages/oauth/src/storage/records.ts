@@ -98,7 +98,7 @@ const connectionSchema = z.strictObject({
   version: z.literal(1),
   userId: text,
   provider: text,
-  /** Which account at that provider, when a user has several; `default` for the only one. */
+  /** Which account at that provider, as a short hash; `default` in records of versions that knew but one. */
   account: text,
   /** Counts every change. A refresh writes only over the generation it started from. */
   generation: z.int().positive(),
@@ -112,6 +112,10 @@ const connectionSchema = z.strictObject({
   accountHash: text.optional(),
   /** When the external access token ends; 0 when the provider does not say. */
   accessEndsAt: at,
+  /** When the user connected this account first. Absent in records of earlier versions. */
+  connectedAt: at.optional(),
+  /** When the user made it the account that is meant where a tool does not say which: the last one made so is it. */
+  preferredAt: at.optional(),
   /** When its tokens last came from the provider. */
   updatedAt: at,
   /** End of the record: that of the external grant, renewed with it. */

@@ -1,4 +1,5 @@
 import { type ConnectionStatus, connectionStatus } from './connection-status.ts'
+import { rankConnections } from './default-connection.ts'
 import type { Connection, Grant } from './records.ts'
 
 /** What people are shown of records: nothing that opens anything. */
@@ -21,7 +22,10 @@ export interface GrantSummary {
 /** What a user has connected at a provider. Times are seconds since the epoch. */
 export interface ConnectionSummary extends ConnectionStatus {
   provider: string
+  /** Which of the user's accounts there: a short hash, or `default` for one of an earlier version. */
   account: string
+  /** Whether tools that do not say which account they mean use it. */
+  isDefault: boolean
   /** When its tokens last came from the provider. */
   updatedAt: number
   /** When it is forgotten unless it is used again. */
@@ -43,8 +47,14 @@ export function summarizeGrant(grant: Grant): GrantSummary {
   }
 }
 
-/** What people are shown of a connection. */
-export function summarizeConnection(connection: Connection, now: number): ConnectionSummary {
-  const { provider, account, updatedAt, expiresAt } = connection
-  return { provider, account, ...connectionStatus(connection, now), updatedAt, endsAt: expiresAt }
+/** What people are shown of one user's connections: provider by provider, the default account of each first. */
+export function summarizeConnections(connections: readonly Connection[], now: number): ConnectionSummary[] {
+  const providers = [...new Set(connections.map(({ provider }) => provider))]
+  return providers.flatMap(provider =>
+    rankConnections(connections.filter(each => each.provider === provider)).map((connection, at) => {
+      const { account, updatedAt, expiresAt } = connection
+      const status = connectionStatus(connection, now)
+      return { provider, account, isDefault: at === 0, ...status, updatedAt, endsAt: expiresAt }
+    }),
+  )
 }
