@@ -30,6 +30,16 @@ const posting = createServer({
 })
 // #endregion several
 
+// #region later
+const sharing = createServer({
+  name: 'sharing',
+  version: '1.0.0',
+  signIn: google(),
+  providers: [linkedin()],
+  connectAtSignIn: false,
+})
+// #endregion later
+
 // #region oidc
 const company = createServer({
   name: 'company',
@@ -129,4 +139,4 @@ code.tool('login', {
 
 // #endregion octokit
 
-export { calendar, code, company, mail, posting, tickets, wiki }
+export { calendar, code, company, mail, posting, sharing, tickets, wiki }

@@ -51,6 +51,8 @@ describe('the code docs/tools.md shows', () => {
     ['calendars', 'mcp'],
     ['calendar-count', 'mcp'],
     ['calendar-health', 'mcp'],
+    ['agenda', 'mcp'],
+    ['add-account', 'mcp'],
     ['deleteNote', 'notes:write'],
     ['shut-down', 'admin'],
     ['run-job', 'jobs:run'],

@@ -1,6 +1,7 @@
 import {
   type CallContext,
   type Caller,
+  ConnectionRequiredError,
   createServer,
   developmentSignIn,
   requiresAuth,
@@ -111,6 +112,32 @@ server.tool('calendar-health', {
   },
 })
 // #endregion connection
+
+// #region accounts
+server.tool('agenda', {
+  description: 'Your events, from each Google account you have connected',
+  auth: { google: ['https://www.googleapis.com/auth/calendar.readonly'] },
+  run: async (_, { accounts, fetch }) => {
+    const agenda: Record<string, unknown> = {}
+    for (const { id, label, state } of await accounts('google')) {
+      if (state !== 'active') continue
+      const url = 'https://www.googleapis.com/calendar/v3/calendars/primary/events'
+      agenda[label ?? id] = await (await fetch(url, { account: id })).json()
+    }
+    return agenda
+  },
+})
+// #endregion accounts
+
+// #region another-account
+server.tool('add-account', {
+  description: 'Connects one more Google account',
+  auth: { google: ['https://www.googleapis.com/auth/calendar.readonly'] },
+  run: () => {
+    throw new ConnectionRequiredError('google', 'another_account')
+  },
+})
+// #endregion another-account
 
 // #region decorators
 class Notebook {

@@ -1,7 +1,9 @@
+import { accounts } from '@sallyport/test-upstream'
 import { afterEach, describe, expect, it } from 'vitest'
 import { type Example, startExample } from './support/example.ts'
-import { callTool, resultText } from './support/mcp-request.ts'
+import { callTool, linkIn, resultText } from './support/mcp-request.ts'
 import { createRawClient } from './support/raw-client.ts'
+import { passSignIn } from './support/sign-in.ts'
 
 let example: Example | undefined
 afterEach(() => example?.close())
@@ -48,6 +50,43 @@ describe('the GitHub example', () => {
     expect(await call('my-issues')).toBe(
       'upstream/docs#7 Typo found by Alice Example\nupstream/secret#3 The gate squeaks',
     )
+  })
+})
+
+describe('the example with several providers', () => {
+  it('users sign in with Google, connect LinkedIn in the middle of a call, and one more Google account', async () => {
+    example = await startExample(
+      'many-accounts',
+      { kind: 'google', apiOrigin: 'https://www.googleapis.com' },
+      { kind: 'linkedin', apiOrigin: 'https://api.linkedin.com' },
+    )
+    const [, linkedinUpstream] = example.upstreams
+    const { call, client } = await signIn(example)
+    expect(linkedinUpstream?.control.count('authorize')).toBe(0)
+
+    const asked = await call('share-day', { day: '2026-11-21' })
+    expect(asked).toContain('Your LinkedIn account is not connected.')
+    expect((await passSignIn(client.browser, linkIn(asked))).text).toContain('Connected')
+    expect(await call('share-day', { day: '2026-11-21' })).toMatch(/^Posted \d events as urn:li:share:\S+\.$/)
+
+    const another = await call('add-calendar')
+    expect(another).toContain('This needs one more Google account of yours.')
+    // First it is shown that the link is hers, then she chooses the other account.
+    let page = await client.browser.open(linkIn(another))
+    expect(page.text).toContain('Connect another Google account')
+    page = await client.browser.submit(page, /continue/i)
+    page = await client.browser.submit(page, /allow/i, { account: accounts[0].sub })
+    page = await client.browser.submit(page, /allow/i, { account: accounts[1]!.sub })
+    expect(page.text).toContain('Connected')
+
+    const listed = JSON.parse(await call('calendars')) as { accounts: { id: string; label: string }[] }
+    expect(listed.accounts).toMatchObject([
+      { label: accounts[0].name, isDefault: true, state: 'active' },
+      { label: accounts[1]!.email, isDefault: false, state: 'active' },
+    ])
+    const account = listed.accounts[1]!.id
+    expect(await call('share-day', { day: '2026-11-21', account })).toMatch(/^Posted \d events/)
+    expect(await call('share-day', { day: '2026-11-21', account: 'unknown' })).toContain('no Google account')
   })
 })
 

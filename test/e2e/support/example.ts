@@ -11,46 +11,53 @@ const examples = resolve(import.meta.dirname, '../../../examples')
 /** An example, running as its own process, the file as a user has it. */
 export interface Example {
   mcpUrl: string
-  /** What stands in for its provider; absent for an example without credentials. */
-  upstream: Upstream | undefined
+  /** What stands in for its providers, in their order. */
+  upstreams: readonly Upstream[]
   output(): string
   /** SIGTERM, and again on the same port and folder. */
   restart(): Promise<void>
   close(): Promise<void>
 }
 
-/** Starts `examples/<name>/server.ts`, with a stand-in for its provider when it has one. */
+/** Starts `examples/<name>/server.ts`, with a stand-in for each of its providers. */
 export async function startExample(
   name: string,
-  provider?: { kind: UpstreamKind; apiOrigin: string },
+  ...providers: { kind: UpstreamKind; apiOrigin: string }[]
 ): Promise<Example> {
   const port = await freePort()
   const origin = `http://localhost:${port}`
   const directory = await mkdtemp(join(tmpdir(), 'sallyport-example-'))
   const credentials = { clientId: 'example-client', clientSecret: 'secret-of-the-example-client' }
-  const upstream =
-    provider &&
-    (await startUpstream({
-      kind: provider.kind,
-      ...credentials,
-      redirectUris: [`${origin}/oauth/callback/${provider.kind}`],
-    }))
-  const variable = provider?.kind.toUpperCase()
-  const standIn = provider &&
-    upstream && {
-      [`${variable}_CLIENT_ID`]: credentials.clientId,
-      [`${variable}_CLIENT_SECRET`]: credentials.clientSecret,
-      STAND_IN_API_ORIGINS: JSON.stringify({ [provider.apiOrigin]: upstream.apiOrigin }),
-      STAND_IN_ENDPOINTS: JSON.stringify({
-        authorization: upstream.endpoints.authorize,
-        token: upstream.endpoints.token,
-        jwks: upstream.endpoints.jwks,
-        userinfo: upstream.endpoints.userinfo,
-        revocation: upstream.endpoints.revoke,
-        issuers: [upstream.issuer],
-      }),
-    }
-  const preload = provider ? [`--import=${join(import.meta.dirname, 'stand-ins.ts')}`] : []
+  const upstreams = await Promise.all(
+    providers.map(({ kind }) =>
+      startUpstream({ kind, ...credentials, redirectUris: [`${origin}/oauth/callback/${kind}`] }),
+    ),
+  )
+  const each = <T>(of: (upstream: Upstream, provider: (typeof providers)[number]) => [string, T][]) =>
+    Object.fromEntries(upstreams.flatMap((upstream, at) => of(upstream, providers[at]!)))
+  const standIn = {
+    ...each((_, { kind }) => [
+      [`${kind.toUpperCase()}_CLIENT_ID`, credentials.clientId],
+      [`${kind.toUpperCase()}_CLIENT_SECRET`, credentials.clientSecret],
+    ]),
+    STAND_IN_API_ORIGINS: JSON.stringify(each(({ apiOrigin }, given) => [[given.apiOrigin, apiOrigin]])),
+    STAND_IN_ENDPOINTS: JSON.stringify(
+      each(({ endpoints, issuer }, { kind }) => [
+        [
+          kind,
+          {
+            authorization: endpoints.authorize,
+            token: endpoints.token,
+            jwks: endpoints.jwks,
+            userinfo: endpoints.userinfo,
+            revocation: endpoints.revoke,
+            issuers: [issuer],
+          },
+        ],
+      ]),
+    ),
+  }
+  const preload = providers.length > 0 ? [`--import=${join(import.meta.dirname, 'stand-ins.ts')}`] : []
   let output = ''
   let child: ChildProcess | undefined
 
@@ -91,7 +98,7 @@ export async function startExample(
   await start()
   return {
     mcpUrl: `${origin}/mcp`,
-    upstream,
+    upstreams,
     output: () => output,
     async restart() {
       await stop()
@@ -99,7 +106,7 @@ export async function startExample(
     },
     async close() {
       await stop()
-      await upstream?.close()
+      await Promise.all(upstreams.map(upstream => upstream.close()))
       await rm(directory, { recursive: true, force: true })
     },
   }
