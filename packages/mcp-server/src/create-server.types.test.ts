@@ -206,7 +206,7 @@ describe('what the compiler knows', () => {
         expectTypeOf(variables.user).toEqualTypeOf<string>()
         expectTypeOf(variables.part).toEqualTypeOf<string>()
         expectTypeOf(caller).toEqualTypeOf<Caller>()
-        expectTypeOf(token).parameters.toEqualTypeOf<[provider?: 'google']>()
+        expectTypeOf(token).parameters.toEqualTypeOf<[provider?: 'google', choice?: AccountChoice]>()
       },
     })
     const add = () => {

@@ -1,5 +1,10 @@
 import { type InputRequiredResult, UrlElicitationRequiredError } from '@modelcontextprotocol/server'
-import { type ConnectLink, type EventSink, type SallyportEvent, StoreUnavailableError } from '@sallyport/oauth'
+import {
+  type ConnectLink,
+  type EventSink,
+  type SallyportEvent,
+  StoreUnavailableError,
+} from '@sallyport/oauth'
 import { ClientCapabilityError } from '../elicit/client-capability-error.ts'
 import type { ClientExchange, NeedOf } from '../elicit/exchange.ts'
 import type { Offer } from '../offers.ts'
