@@ -61,6 +61,18 @@ describe('createConnectionPlanner', () => {
     expect(needs(['mcp', 'mail', 'post'], 'linkedin').map(([id]) => id)).toEqual(['linkedin', 'google'])
   })
 
+  it('with atSignIn off, only the provider users sign in with is part of the sign-in', () => {
+    const { needs } = createConnectionPlanner(tools, providers, 'google', undefined, false).plan([
+      'mcp',
+      'mail',
+      'post',
+    ])
+    expect(needs.map(({ login, isLater }) => [login.id, isLater])).toEqual([
+      ['google', false],
+      ['linkedin', true],
+    ])
+  })
+
   it('whether a user is connected is the provider’s to say', async () => {
     google.connections.set('ada', ['calendar'])
     const planner = createConnectionPlanner(tools, providers)

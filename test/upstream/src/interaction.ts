@@ -36,8 +36,11 @@ export async function answerInteraction(
   form: URLSearchParams | undefined,
   deniedError: string,
   onConsent: (consent: ConsentGiven) => void,
+  /** What an account has granted before, where the provider adds that to a new grant. */
+  earlierScopes: (sub: string) => readonly string[],
 ): Promise<void> {
-  const { params } = await provider.interactionDetails(request, response)
+  const interaction = await provider.interactionDetails(request, response)
+  const { params } = interaction
   const asked = String(params.scope ?? '')
     .split(' ')
     .filter(Boolean)
@@ -57,6 +60,12 @@ export async function answerInteraction(
   const refused = only === undefined ? [] : asked.filter(scope => !only.includes(scope))
   const grant = new provider.Grant({ accountId: sub, clientId: String(params.client_id) })
   const given = asked.filter(scope => !refused.includes(scope))
+  if (params.include_granted_scopes === 'true') {
+    given.push(...earlierScopes(sub).filter(scope => !asked.includes(scope)))
+    // The tokens get what the request asks for, so it asks for all of it from now on.
+    params.scope = [...new Set([...asked, ...given])].join(' ')
+    await interaction.save(interaction.exp - Math.floor(Date.now() / 1000))
+  }
   if (given.length > 0) grant.addOIDCScope(given.join(' '))
   // A scope neither granted nor refused would be asked for once more.
   if (refused.length > 0) grant.rejectOIDCScope(refused.join(' '))

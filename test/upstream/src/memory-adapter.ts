@@ -12,6 +12,8 @@ interface Entry {
 export interface MemoryStorage {
   /** How many live records the predicate picks. */
   count(pick: (model: string, payload: AdapterPayload) => boolean): number
+  /** The live records of a model that the predicate picks. */
+  list(model: string, pick: (payload: AdapterPayload) => boolean): AdapterPayload[]
   /** Adapter of one model of `oidc-provider`. */
   adapter(model: string): Adapter
   /** Forgets every record that the predicate picks; answers how many there were. */
@@ -40,6 +42,11 @@ export function createMemoryStorage(): MemoryStorage {
     forget,
     count: pick =>
       [...entries.values()].filter(entry => live(entry) && pick(entry.model, entry.payload)).length,
+    list: (model, pick) =>
+      [...entries.values()].flatMap(entry => {
+        const payload = entry.model === model ? live(entry) : undefined
+        return payload && pick(payload) ? [payload] : []
+      }),
     adapter: model => ({
       async upsert(id, payload, expiresInSeconds) {
         const expiresAtMs = expiresInSeconds ? Date.now() + expiresInSeconds * 1000 : Number.POSITIVE_INFINITY

@@ -375,6 +375,21 @@ describe('google', () => {
     expect((await callApi(upstream, access_token, '/calendar/v3/calendars/primary/events')).status).toBe(403)
   })
 
+  it('adds what the account granted before when it is asked to, and nothing of another account', async () => {
+    const upstream = await start({ kind: 'google' })
+    const merging = { scope: 'openid email', include_granted_scopes: 'true' }
+    const scopesOf = async (parameters: Record<string, string>) =>
+      (await signIn(upstream, parameters)).scope?.split(' ').sort()
+    await signIn(upstream, { scope: `openid ${googleScopes.calendarReadonly}` })
+    expect(await scopesOf({ scope: 'openid email' })).toEqual([googleScopes.email, 'openid'])
+    const all = [googleScopes.calendarReadonly, googleScopes.email, 'openid'].sort()
+    expect(await scopesOf(merging)).toEqual(all)
+    const { access_token } = await signIn(upstream, merging)
+    expect((await callApi(upstream, access_token, '/calendar/v3/calendars/primary/events')).status).toBe(200)
+    upstream.control.signInAs(bob.sub)
+    expect(await scopesOf(merging)).toEqual([googleScopes.email, 'openid'])
+  })
+
   it('lists the events of a calendar', async () => {
     const upstream = await start({ kind: 'google' })
     const { access_token } = await signIn(upstream, { scope: `openid ${googleScopes.calendarReadonly}` })

@@ -336,11 +336,18 @@ export async function startUpstream(options: UpstreamOptions): Promise<Upstream>
 
     if (url.pathname.startsWith('/interaction/')) {
       const denied = kind === 'linkedin' ? 'user_cancelled_authorize' : 'access_denied'
-      await answerInteraction(provider, state, request, response, form, denied, consent => {
+      const grantsOf = (sub: string) => storage.list('Grant', grant => grant.accountId === sub)
+      const onConsent = (consent: ConsentGiven) => {
         consents.set(consent.grantId, consent)
-        const grants = storage.count((model, grant) => model === 'Grant' && grant.accountId === consent.sub)
-        if (grants === 1) firstConsents.add(consent.grantId)
-      })
+        if (grantsOf(consent.sub).length === 1) firstConsents.add(consent.grantId)
+      }
+      const earlierScopes = (sub: string) =>
+        kind === 'google'
+          ? grantsOf(sub).flatMap(
+              ({ openid }) => (openid as { scope?: string } | undefined)?.scope?.split(' ') ?? [],
+            )
+          : []
+      await answerInteraction(provider, state, request, response, form, denied, onConsent, earlierScopes)
       return
     }
     if (

@@ -153,6 +153,23 @@ describe('connections', () => {
     expect(await round({ state: stateOf(held) }).begin(() => google)).toBeUndefined()
   })
 
+  it('the account that is missing is the one that is waited for, in every round', async () => {
+    const google = need(() => false)
+    const error = new ConnectionRequiredError('google', 'dead', ['calendar'], 'work')
+    const state = await asked({ ...google, error })
+    const looked: unknown[] = []
+    const needOf = (missing: ConnectionRequiredError) => {
+      looked.push([missing.reason, missing.account])
+      return google
+    }
+    const held = await round({ state, responses: accept }).begin(needOf)
+    await round({ state: stateOf(held) }).begin(needOf)
+    expect(looked).toEqual([
+      ['dead', 'work'],
+      ['dead', 'work'],
+    ])
+  })
+
   it('a need that a handler threw itself is asked for too', async () => {
     const google = need(() => false)
     const exchange = round()

@@ -53,8 +53,8 @@ function setUp() {
       ['google', { label: 'Google', connected: google.connected }],
       ['linkedin', { label: 'LinkedIn', connected: linkedin.connected }],
     ]),
-    connectLink: async ({ userId, providerId, scopes }) =>
-      `https://mcp.example.com/link?${userId},${providerId},${scopes.join('+')}`,
+    connectLink: async ({ userId, providerId, scopes, account }) =>
+      `https://mcp.example.com/link?${userId},${providerId},${scopes.join('+')}${account ? `,${account}` : ''}`,
     hasScopes,
     exposeErrors: false,
     emit: event => events.push(event),
@@ -176,6 +176,55 @@ describe('failures', () => {
     google.fail(new ProviderUnavailableError('google', options))
     const result = await call((_, { token }) => token(), { auth: { google: [] } })
     expect(result).toEqual({ ...text(sentence), isError: true })
+  })
+
+  it('the link is for the account the tool used, or for one more', async () => {
+    const { call } = setUp()
+    const auth = { google: ['calendar'] }
+    const textOf = async (error: Error) => JSON.stringify(await call(() => Promise.reject(error), { auth }))
+    expect(await textOf(new ConnectionRequiredError('google', 'dead', [], 'work'))).toContain(
+      'link?ada,google,calendar,work"',
+    )
+    const more = await textOf(new ConnectionRequiredError('google', 'another_account'))
+    expect(more).toContain('This needs one more Google account of yours.')
+    expect(more).toContain('link?ada,google,calendar,another"')
+  })
+
+  it('a tool chooses the account, for the provider alone', async () => {
+    const { call, google } = setUp()
+    const seen: unknown[] = []
+    const { token, status, fetch: fetchOf } = google.connected
+    google.connected.token = (...of) => {
+      seen.push(of)
+      return token(...of)
+    }
+    google.connected.status = (...of) => {
+      seen.push(of)
+      return status(...of)
+    }
+    google.connected.fetch = (...of) => {
+      const [userId, scopes, , init, account] = of
+      seen.push([userId, scopes, Object.keys(init ?? {}), account])
+      return fetchOf(...of)
+    }
+    google.connections.set('ada', ['calendar'])
+    const result = await call(
+      async (_, context) => {
+        const [first] = await context.accounts('google')
+        const account = first?.id
+        await context.token('google', { account })
+        await context.connection('google', { account })
+        await context.fetch('https://google.example/x', { account, method: 'PUT' })
+        return { first }
+      },
+      { auth: { google: ['calendar'] } },
+    )
+    expect(result.isError).not.toBe(true)
+    expect(seen).toEqual([
+      ['ada', ['calendar'], 'account-of-ada'],
+      ['ada', ['calendar'], 'account-of-ada'],
+      ['ada', ['calendar'], ['method', 'signal'], 'account-of-ada'],
+    ])
   })
 
   it('a user who must connect gets the link, whatever a client library made of the error', async () => {

@@ -71,7 +71,7 @@ export function createKeys(tenant: string): Keys {
         : inSlot(`client:${sha256(by.clientId)}`, 'grants'),
     connections: userId => inSlot(`user:${sha256(userId)}`, 'connections'),
     connectionsPattern: () => inSlot('user:*', 'connections'),
-    connectionsOf: accountHash => inSlot(`account:${sha256(accountHash)}`, 'connections'),
+    connectionsOf: accountHash => inSlot(`account:${sha256(accountHash)}`, 'links'),
     lease: (kind, id) => inSlot(`lease:${sha256(JSON.stringify([kind, id]))}`),
     circuit: id => inSlot(`circuit:${sha256(id)}`),
     user: identityHash => inSlot(`identity:${sha256(identityHash)}`),
