@@ -18,10 +18,14 @@ export async function rekeyCommand(environment: Environment, print: (line: strin
   // One by one, each would wait; and who rekeys looks afterwards whether all is well.
   const store = await openStore({ ...config, redisWaitFor: 'none' }, () => {}, print)
   try {
-    const { connections, signingKeys } = await rekey({ store, sealer: createSealer(ring, systemRandom) })
+    const { connections, signingKeys, revocations } = await rekey({
+      store,
+      sealer: createSealer(ring, systemRandom),
+    })
     print(`Connections: ${inWords(connections)}.`)
     print(`Signing keys: ${inWords(signingKeys)}.`)
-    if (connections.unreadable + signingKeys.unreadable === 0) {
+    print(`Tokens to be revoked: ${inWords(revocations)}.`)
+    if (connections.unreadable + signingKeys.unreadable + revocations.unreadable === 0) {
       print(
         'The older secrets can be taken out of SALLYPORT_SECRET; clients registered under one register again.',
       )

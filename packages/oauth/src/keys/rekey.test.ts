@@ -4,7 +4,7 @@ import { systemRandom } from '../runtime.ts'
 import { createMemoryStore, type MemoryStore } from '../storage/memory-store.ts'
 import type { Connection } from '../storage/records.ts'
 import { type RekeyOptions, rekey } from './rekey.ts'
-import { connectionSealContext } from './seal-context.ts'
+import { connectionSealContext, revocationSealContext } from './seal-context.ts'
 import { createSealer } from './sealer.ts'
 import { createSecretRing } from './secret-ring.ts'
 import { createSigningKeys } from './signing-keys.ts'
@@ -60,6 +60,7 @@ describe('rekey', () => {
     expect(await run()).toEqual({
       connections: { resealed: 2, current: 1, unreadable: 0 },
       signingKeys: { resealed: 1, current: 0, unreadable: 0 },
+      revocations: none,
     })
     for (const user of ['a', 'b', 'dead']) {
       expect(await open(user, newer)).toEqual({ plaintext: `tokens of ${user}`, stale: false })
@@ -79,6 +80,7 @@ describe('rekey', () => {
     expect(await run()).toEqual({
       connections: { resealed: 0, current: 1, unreadable: 0 },
       signingKeys: none,
+      revocations: none,
     })
     expect((await find('a'))?.generation).toBe(2)
   })
@@ -123,6 +125,44 @@ describe('rekey', () => {
     expect(rounds).toBe(3)
     expect(await open('a', newer)).toEqual({ plaintext: 'tokens of a', stale: false })
     expect(await find('a')).toMatchObject({ generation: 4, accessEndsAt: now + 7200 })
+  })
+
+  it('R178: tokens that wait to be revoked open by the newest secret, also while a process is at them', async () => {
+    const queue = { kind: 'revocation', provider: 'google' } as const
+    const ends = { dueAt: now, expiresAt: now + 86_400, attempts: 0 }
+    const putRevocation = async (id: string, sealer: ReturnType<typeof sealerOf>) => {
+      const name = { ...queue, id, userId: 'user', account: 'default' }
+      const sealed = sealer.seal(`tokens of ${id}`, revocationSealContext('sandbox', name))
+      const record = { version: 1 as const, ...name, ...ends, writtenBy: id, sealed }
+      await store.putTask({ record, replaces: false, now })
+    }
+    for (const id of ['a', 'b', 'c']) await putRevocation(id, sealerOf(older))
+    await putRevocation('lost', sealerOf(lost))
+    let claims = 0
+    const busy = {
+      ...store,
+      replaceTask: async (step: Parameters<MemoryStore['replaceTask']>[0]) => {
+        const claim = { ...queue, owner: `owner-${claims}`, limit: 1, until: now + 60, now }
+        if (claims++ === 0) await store.claimTasks(claim)
+        return store.replaceTask(step)
+      },
+    }
+    expect((await run({ store: busy, pageSize: 2 })).revocations).toEqual({
+      resealed: 3,
+      current: 0,
+      unreadable: 1,
+    })
+    const { tasks } = await store.listTasks({ kind: 'revocation', cursor: undefined, limit: 10, now })
+    const opened = tasks.map(task =>
+      sealerOf(newer).open(task.sealed ?? '', revocationSealContext('sandbox', task)),
+    )
+    expect(opened.map(each => each?.plaintext)).toEqual([
+      'tokens of a',
+      'tokens of b',
+      'tokens of c',
+      undefined,
+    ])
+    expect(claims).toBe(4)
   })
 
   it('a connection that the user ends meanwhile does not come back', async () => {

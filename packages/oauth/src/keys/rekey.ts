@@ -1,9 +1,9 @@
 import { StoreUnavailableError } from '../errors.ts'
 import { type Clock, type RandomBytes, systemClock, systemRandom } from '../runtime.ts'
 import { operationId } from '../storage/operation-id.ts'
-import type { Connection } from '../storage/records.ts'
+import type { Connection, Task } from '../storage/records.ts'
 import type { Store } from '../storage/store.ts'
-import { connectionSealContext, signingKeySealContext } from './seal-context.ts'
+import { connectionSealContext, revocationSealContext, signingKeySealContext } from './seal-context.ts'
 import type { Opened, SealContext, Sealer } from './sealer.ts'
 
 /** What became of the records of one kind. */
@@ -20,6 +20,8 @@ export interface RekeyCount {
 export interface RekeyResult {
   connections: RekeyCount
   signingKeys: RekeyCount
+  /** Tokens that are still to be revoked at their providers. */
+  revocations: RekeyCount
 }
 
 export interface RekeyOptions {
@@ -31,6 +33,8 @@ export interface RekeyOptions {
     | 'replaceConnection'
     | 'listSigningKeys'
     | 'resealSigningKey'
+    | 'listTasks'
+    | 'replaceTask'
   >
   /** Over the ring that has the newest secret first and the older ones behind it. */
   sealer: Sealer
@@ -60,7 +64,11 @@ export async function rekey({
   random = systemRandom,
   pageSize = 200,
 }: RekeyOptions): Promise<RekeyResult> {
-  const result: RekeyResult = { connections: emptyCount(), signingKeys: emptyCount() }
+  const result: RekeyResult = {
+    connections: emptyCount(),
+    signingKeys: emptyCount(),
+    revocations: emptyCount(),
+  }
 
   for (const key of await store.listSigningKeys({ now: clock() })) {
     const context = signingKeySealContext(store.tenant, key)
@@ -92,7 +100,42 @@ export async function rekey({
       await reseal({ sealer, context, first: connection, read, write, count: result.connections })
     }
   } while (cursor !== undefined)
+
+  const revocations = (now: number) => walkTasks(store, pageSize, now)
+  const done = new Set<string>()
+  for await (const task of revocations(clock())) {
+    const context = revocationSealContext(store.tenant, task)
+    if (done.has(context.id)) continue
+    done.add(context.id)
+    const read = async () => {
+      for await (const each of revocations(clock())) {
+        if (each.id === task.id && each.provider === task.provider) return each
+      }
+      return undefined
+    }
+    const write = (sealed: string, before: SealedTask) => {
+      const { kind, provider, id, writtenBy } = before
+      const next = { ...before, sealed, writtenBy: operationId(random) }
+      return store.replaceTask({ kind, provider, id, writtenBy, next, now: clock() })
+    }
+    await reseal({ sealer, context, first: task, read, write, count: result.revocations })
+  }
   return result
+}
+
+type SealedTask = Task & { sealed: string }
+
+async function* walkTasks(
+  store: RekeyOptions['store'],
+  limit: number,
+  now: number,
+): AsyncGenerator<SealedTask, undefined> {
+  let cursor: string | undefined
+  do {
+    const page = await store.listTasks({ kind: 'revocation', cursor, limit, now })
+    for (const task of page.tasks) if (task.sealed !== undefined) yield { ...task, sealed: task.sealed }
+    cursor = page.cursor
+  } while (cursor !== undefined)
 }
 
 async function reseal<Kept extends { sealed: string }>(work: {

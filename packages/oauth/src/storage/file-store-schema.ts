@@ -26,6 +26,13 @@ const schema = `
   PRAGMA user_version = ${schemaVersion};
 `
 
+/** What came after the first stores were made, and what makes them alike; older programs work on with it. */
+const additions = `
+  ALTER TABLE records ADD COLUMN queue TEXT;
+  ALTER TABLE records ADD COLUMN due_at INTEGER;
+  CREATE INDEX records_by_due ON records (tenant, queue, due_at) WHERE queue IS NOT NULL;
+`
+
 /**
  * Puts a connection into the state every step relies on, and creates the tables when the file is new.
  *
@@ -67,5 +74,7 @@ export function openSchema(database: DatabaseSync, directory: string, busyTimeou
   database.exec('PRAGMA synchronous = FULL')
   transaction('IMMEDIATE', () => {
     if (isNew()) database.exec(schema)
+    const columns = database.prepare('PRAGMA table_info(records)').all()
+    if (!columns.some(({ name }) => name === 'queue')) database.exec(additions)
   })
 }

@@ -199,6 +199,24 @@ describe('file store', () => {
       database.close()
     })
 
+    it('goes on with the store of a version that knew no tasks', async () => {
+      await open().putGrant({ record: grant, now })
+      await opened.at(-1)?.close()
+      const database = new DatabaseSync(join(directory, 'store.sqlite'))
+      database.exec(`DROP INDEX records_by_due;
+        ALTER TABLE records DROP COLUMN queue; ALTER TABLE records DROP COLUMN due_at`)
+      database.close()
+      const store = open()
+      expect(await store.findGrant({ id: 'family', now })).toEqual(grant)
+      const queue = { kind: 'refresh', provider: 'google' } as const
+      const name = { ...queue, id: 'id', userId: 'user', account: 'default', writtenBy: 'write' }
+      const record = { version: 1 as const, ...name, dueAt: now, expiresAt: now + 60, attempts: 0 }
+      await store.putTask({ record, replaces: false, now })
+      expect(
+        await store.claimTasks({ ...queue, owner: 'owner', limit: 1, until: now + 9, now }),
+      ).toHaveLength(1)
+    })
+
     it('shares its folder with the secret of a development server', async () => {
       writeFileSync(join(directory, 'secret'), 'x')
       chmodSync(directory, 0o755)

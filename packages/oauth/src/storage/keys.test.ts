@@ -11,6 +11,7 @@ const named: Record<string, (keys: Keys, id: string) => string> = {
   'grants of a client': (keys, id) => keys.grantsOf({ clientId: id }),
   connections: (keys, id) => keys.connections(id),
   'connections to an account': (keys, id) => keys.connectionsOf(id),
+  tasks: (keys, id) => keys.tasks({ kind: 'refresh', provider: id }),
   user: (keys, id) => keys.user(id),
   'client tombstone': (keys, id) => keys.clientTombstone(id),
   'pending authorization': (keys, id) => keys.pendingAuthorization(id),

@@ -1,4 +1,5 @@
 import { sha256 } from '../protocol/hash.ts'
+import type { TaskQueue } from './store.ts'
 
 /**
  * Every key of Redis, in one function each. What stands in braces decides the hash slot of a cluster: it is chosen
@@ -27,6 +28,11 @@ export interface Keys {
   lease(kind: string, id: string): string
   /** Circuit breaker of a provider client. */
   circuit(id: string): string
+  /** Tasks of one queue, and the same by when they are due: one slot. */
+  tasks(queue: TaskQueue): string
+  dueTasks(queue: TaskQueue): string
+  /** Matches `tasks` of one kind, for SCAN. */
+  tasksPattern(kind: string): string
   user(identityHash: string): string
   /** Mark of a disabled user. */
   disabledUser(userId: string): string
@@ -74,6 +80,9 @@ export function createKeys(tenant: string): Keys {
     connectionsOf: accountHash => inSlot(`account:${sha256(accountHash)}`, 'links'),
     lease: (kind, id) => inSlot(`lease:${sha256(JSON.stringify([kind, id]))}`),
     circuit: id => inSlot(`circuit:${sha256(id)}`),
+    tasks: ({ kind, provider }) => inSlot(`tasks:${kind}:${sha256(provider)}`, 'records'),
+    dueTasks: ({ kind, provider }) => inSlot(`tasks:${kind}:${sha256(provider)}`, 'due'),
+    tasksPattern: kind => inSlot(`tasks:${kind}:*`, 'records'),
     user: identityHash => inSlot(`identity:${sha256(identityHash)}`),
     disabledUser: userId => inSlot(`disabled-user:${sha256(userId)}`),
     clientTombstone: clientIdHash => inSlot(`deleted-client:${sha256(clientIdHash)}`),

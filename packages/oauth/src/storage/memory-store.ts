@@ -78,6 +78,12 @@ export function createMemoryStore({
         .slice(0, limit)
       return { values: page.map(({ value }) => value), position: page.at(-1)?.position ?? 0 }
     },
+    listDue: (kind, queue, { from, to, limit }, now) =>
+      live(kind, undefined, now)
+        .filter(({ queue: own, dueAt = 0 }) => own === queue && dueAt >= from && dueAt <= to)
+        .sort((a, b) => a.dueAt! - b.dueAt!)
+        .slice(0, limit)
+        .map(({ value }) => value),
     count: (kind, now) => live(kind, undefined, now).length,
     put(kind, id, record, now) {
       const records = recordsOf(kind)

@@ -13,6 +13,7 @@ export type RecordKind =
   | 'account'
   | 'lease'
   | 'circuit'
+  | 'task'
   | 'signing_key'
   | 'single_use'
   | 'ended_session'
@@ -26,6 +27,9 @@ export interface KeptRecord {
   expiresAt: number
   userId?: string
   clientId?: string
+  /** Of a task: its queue, and when it is due. */
+  queue?: string
+  dueAt?: number
 }
 
 /** Whose records are listed. */
@@ -60,6 +64,13 @@ export interface RecordKeeper {
     page: { position: number; limit: number },
     now: number,
   ): RecordPage
+  /** Live records of a queue that are due between two moments, both included, in that order. */
+  listDue(
+    kind: RecordKind,
+    queue: string,
+    due: { from: number; to: number; limit: number },
+    now: number,
+  ): string[]
   count(kind: RecordKind, now: number): number
   put(kind: RecordKind, id: string, record: KeptRecord, now: number): void
   delete(kind: RecordKind, id: string): void

@@ -158,6 +158,36 @@ const circuitSchema = z.strictObject({
 /** Whether a provider is asked at all, for all processes on the store: the circuit breaker of one provider client. */
 export type Circuit = z.infer<typeof circuitSchema>
 
+/** What is done for a connection without a caller. */
+export const taskKind: z.ZodEnum<{
+  refresh: 'refresh'
+  expiry_notice: 'expiry_notice'
+  revocation: 'revocation'
+}> = z.enum(['refresh', 'expiry_notice', 'revocation'])
+export type TaskKind = z.infer<typeof taskKind>
+
+const taskSchema = z.strictObject({
+  version: z.literal(1),
+  kind: taskKind,
+  provider: text,
+  id: text,
+  userId: text,
+  account: text,
+  /** Names the write it comes from, a claim included: whoever goes on compares it. */
+  writtenBy: text,
+  /** When it is to be done; while somebody is at it, when another may take it over. */
+  dueAt: at,
+  /** When it is dropped, done or not. */
+  expiresAt: at,
+  /** How often it was tried. */
+  attempts: z.int().nonnegative(),
+  /** Of a revocation: the tokens, and when the access token ends (0 when the provider does not say). */
+  sealed: text.optional(),
+  accessEndsAt: at.optional(),
+})
+/** Something to be done for a connection, by one process and at its time. */
+export type Task = z.infer<typeof taskSchema>
+
 const leaseSchema = z.strictObject({
   owner: text,
   endsAt: at,
@@ -193,6 +223,7 @@ export const recordSchemas: {
   readonly connection: z.ZodType<Connection>
   readonly circuit: z.ZodType<Circuit>
   readonly lease: z.ZodType<Lease>
+  readonly task: z.ZodType<Task>
   readonly signingKey: z.ZodType<SigningKey>
   readonly revocation: z.ZodType<Revocation>
 } = {
@@ -201,6 +232,7 @@ export const recordSchemas: {
   connection: connectionSchema,
   circuit: circuitSchema,
   lease: leaseSchema,
+  task: taskSchema,
   signingKey: signingKeySchema,
   revocation: revocationSchema,
 }

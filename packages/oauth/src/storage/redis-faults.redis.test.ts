@@ -2,7 +2,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from
 import { StoreUnavailableError } from '../errors.ts'
 import { createKeys } from './keys.ts'
 import { type Script, scripts } from './lua.generated.ts'
-import type { Circuit, Connection, Grant, PendingAuthorization, SigningKey } from './records.ts'
+import type { Circuit, Connection, Grant, PendingAuthorization, SigningKey, Task } from './records.ts'
 import { type RedisProxy, startRedisProxy } from './redis-proxy.fixture.ts'
 import { type RedisServer, startRedisServer } from './redis-server.fixture.ts'
 import { newTenant, tenantKeys } from './redis-store.fixture.ts'
@@ -48,6 +48,18 @@ const connection: Omit<Connection, 'generation'> = {
   expiresAt: now + 86_400,
 }
 const lease = { kind: 'connection_refresh', id: 'id', owner: 'owner' } as const
+const queue = { kind: 'refresh', provider: 'google' } as const
+const task: Task = {
+  version: 1,
+  ...queue,
+  id: 'id',
+  userId: 'user',
+  account: 'default',
+  writtenBy: 'first',
+  dueAt: now,
+  expiresAt: now + 86_400,
+  attempts: 0,
+}
 const circuit: Omit<Circuit, 'generation'> = {
   version: 1,
   id: 'id',
@@ -284,6 +296,32 @@ const steps: Record<string, Step> = {
       return [outcome, (await store.findCircuit({ id: 'id', now }))?.generation]
     },
     outcome: ['replaced', 1],
+  },
+  putTask: {
+    script: scripts.putTask,
+    send: () => store.putTask({ record: task, replaces: false, now }),
+    outcome: 'stored',
+  },
+  claimTasks: {
+    script: scripts.claimTasks,
+    before: () => store.putTask({ record: task, replaces: false, now }),
+    send: () => store.claimTasks({ ...queue, owner: 'owner', limit: 5, until: now + 60, now }),
+    outcome: [{ ...task, writtenBy: 'owner', dueAt: now + 60 }],
+  },
+  replaceTask: {
+    script: scripts.replaceTask,
+    before: () => store.putTask({ record: task, replaces: false, now }),
+    send: () => {
+      const next = { ...task, writtenBy: 'second', attempts: 1 }
+      return store.replaceTask({ ...queue, id: 'id', writtenBy: 'first', next, now })
+    },
+    outcome: 'replaced',
+  },
+  'replaceTask (done)': {
+    script: scripts.replaceTask,
+    before: () => store.putTask({ record: task, replaces: false, now }),
+    send: () => store.replaceTask({ ...queue, id: 'id', writtenBy: 'first', next: undefined, now }),
+    outcome: 'replaced',
   },
   putSigningKey: {
     script: scripts.putSigningKey,

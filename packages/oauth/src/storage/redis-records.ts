@@ -1,4 +1,4 @@
-import type { Grant } from './records.ts'
+import type { Grant, Task } from './records.ts'
 
 /**
  * How records lie in Redis: what no step changes is one opaque JSON text that no script looks into, because cjson
@@ -102,6 +102,22 @@ export function grantFromFields(fields: Record<string, string>): unknown {
 export function parseNumbered(value: string): { first: number; second: number; record: string } | undefined {
   const [, first, second, record] = /^(\d+):(\d+):(.*)$/s.exec(value) ?? []
   return record === undefined ? undefined : { first: Number(first), second: Number(second), record }
+}
+
+/** `due:end:written by:record`, as tasks lie in their hash; claims change only what stands in front. */
+export function parseTask(value: string): unknown {
+  const [, dueAt, expiresAt, writtenBy, record] = /^(\d+):(\d+):([^:]*):(.*)$/s.exec(value) ?? []
+  return {
+    ...(JSON.parse(record ?? '') as object),
+    writtenBy,
+    dueAt: Number(dueAt),
+    expiresAt: Number(expiresAt),
+  }
+}
+
+/** The part of a task that claims do not change. */
+export function taskToText({ writtenBy: _, dueAt: __, expiresAt: ___, ...record }: Task): string {
+  return recordToText(record)
 }
 
 /** The same text for the same record, whatever the order of its members: scripts compare it. */

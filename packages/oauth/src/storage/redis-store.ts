@@ -15,6 +15,7 @@ import {
   type Revocation,
   recordSchemas,
   type SigningKey,
+  type Task,
 } from './records.ts'
 import type { RedisWaitFor } from './redis-barrier.ts'
 import { createRedisCommands, type RedisReply } from './redis-commands.ts'
@@ -23,11 +24,26 @@ import { connectRedis } from './redis-connection.ts'
 import { createRedisCounter } from './redis-counter.ts'
 import { createRedisFeed } from './redis-feed.ts'
 
-import { grantFromFields, grantToFields, parseNumbered, recordToText } from './redis-records.ts'
+import {
+  grantFromFields,
+  grantToFields,
+  parseNumbered,
+  parseTask,
+  recordToText,
+  taskToText,
+} from './redis-records.ts'
 import { scanKeys } from './redis-scan.ts'
 import { checkRedis, checkWait, startupError } from './redis-startup.ts'
 import { parseRedisUrl } from './redis-url.ts'
-import type { ClaimOutcome, ConnectionKey, RedeemOutcome, RotateOutcome, Store, StoreStats } from './store.ts'
+import type {
+  ClaimOutcome,
+  ConnectionKey,
+  RedeemOutcome,
+  RotateOutcome,
+  Store,
+  StoreStats,
+  TaskQueue,
+} from './store.ts'
 
 /** How long the generation of a deleted connection is kept: longer than any refresh is under way, in seconds. */
 const connectionTombstoneSeconds = 3_600
@@ -264,6 +280,11 @@ export async function createRedisStore({
       until,
     )
   }
+  const toTask = (value: string, now: number): Task | undefined => {
+    const task = parse<Task>('task', recordSchemas.task, () => parseTask(value))
+    return task && task.expiresAt > now ? task : undefined
+  }
+  const taskKeys = (queue: TaskQueue) => [keys.dueTasks(queue), keys.tasks(queue)]
 
   const isMarked = async (key: string, now: number): Promise<boolean> => {
     const endsAt = await commands.read(client => client.get(key))
@@ -636,6 +657,46 @@ export async function createRedisStore({
         [now, record.expiresAt, recordToText(record), generation],
       )
       return outcome as 'replaced' | 'stale'
+    },
+
+    async putTask({ record, replaces, now }) {
+      const { id, dueAt, expiresAt, writtenBy } = record
+      const [outcome] = await put('task', scripts.putTask, taskKeys(record), [
+        now,
+        sha256(id),
+        dueAt,
+        expiresAt,
+        writtenBy,
+        taskToText(record),
+        replaces ? 1 : 0,
+      ])
+      return outcome as 'stored' | 'exists'
+    },
+    async claimTasks({ owner, limit, until, now, ...queue }) {
+      const reply = await run('task', scripts.claimTasks, taskKeys(queue), [now, owner, until, limit])
+      return (reply ?? []).slice(1).flatMap(value => toTask(String(value), now) ?? [])
+    },
+    async replaceTask({ id, writtenBy, next, now, ...queue }) {
+      const reply = await run('task', scripts.replaceTask, taskKeys(queue), [
+        now,
+        sha256(id),
+        writtenBy,
+        next?.writtenBy ?? '',
+        next?.dueAt ?? '',
+        next?.expiresAt ?? '',
+        next ? taskToText(next) : '',
+      ])
+      return (reply?.[0] ?? 'stale') as 'replaced' | 'stale'
+    },
+    async listTasks({ kind, cursor, limit, now }) {
+      const until = commands.stepEndsAt()
+      const pattern = keys.tasksPattern(kind)
+      const page = await commands.read(client => scanKeys(client, pattern, cursor, limit), until)
+      const queues = await Promise.all(
+        (page?.found ?? []).map(key => commands.read(client => client.hvals(key), until)),
+      )
+      const values = queues.flatMap(values => values ?? unreadable('task') ?? [])
+      return { tasks: values.flatMap(value => toTask(value, now) ?? []), cursor: page?.cursor }
     },
 
     async listSigningKeys({ now }) {

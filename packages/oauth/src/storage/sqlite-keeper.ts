@@ -27,11 +27,15 @@ export function createSqliteKeeper(
   const listAll = listing('')
   const listByUser = listing('AND user_id = :userId')
   const listByClient = listing('AND client_id = :clientId')
+  const listDue = database.prepare(
+    `SELECT value FROM records WHERE ${live} AND queue = :queue AND due_at BETWEEN :from AND :to
+     ORDER BY due_at LIMIT :limit`,
+  )
   const put = database.prepare(`
-    INSERT INTO records (tenant, kind, id, user_id, client_id, expires_at, value)
-    VALUES (:tenant, :kind, :id, :userId, :clientId, :expiresAt, :value)
+    INSERT INTO records (tenant, kind, id, user_id, client_id, queue, due_at, expires_at, value)
+    VALUES (:tenant, :kind, :id, :userId, :clientId, :queue, :dueAt, :expiresAt, :value)
     ON CONFLICT (tenant, kind, id) DO UPDATE SET user_id = excluded.user_id, client_id = excluded.client_id,
-      expires_at = excluded.expires_at, value = excluded.value`)
+      queue = excluded.queue, due_at = excluded.due_at, expires_at = excluded.expires_at, value = excluded.value`)
   const remove = database.prepare('DELETE FROM records WHERE tenant = :tenant AND kind = :kind AND id = :id')
   // Of all tenants: a sandbox nobody opens any more would keep its records for good.
   const removeExpired = database.prepare('DELETE FROM records WHERE expires_at <= :now')
@@ -92,14 +96,18 @@ export function createSqliteKeeper(
         position: Number(rows.at(-1)?.sequence ?? 0),
       }
     },
+    listDue: (kind, queue, due, now) =>
+      listDue.all({ tenant, kind, queue, now, ...due }).map(({ value }) => String(value)),
     count: (kind, now) => Number(count.get({ tenant, kind, now })?.count),
-    put: (kind, id, { userId, clientId, expiresAt, value }) =>
+    put: (kind, id, { userId, clientId, queue, dueAt, expiresAt, value }) =>
       void put.run({
         tenant,
         kind,
         id,
         userId: userId ?? null,
         clientId: clientId ?? null,
+        queue: queue ?? null,
+        dueAt: dueAt ?? null,
         expiresAt,
         value,
       }),

@@ -1,6 +1,14 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { StoreUnavailableError } from '../errors.ts'
-import type { Circuit, Connection, Grant, PendingAuthorization, Revocation, SigningKey } from './records.ts'
+import type {
+  Circuit,
+  Connection,
+  Grant,
+  PendingAuthorization,
+  Revocation,
+  SigningKey,
+  Task,
+} from './records.ts'
 import type { Store } from './store.ts'
 
 /** One store of its own per test, and what the suite may do with it. */
@@ -94,6 +102,20 @@ const aCircuit = (over: Partial<CircuitWrite> = {}): CircuitWrite => ({
   openings: 1,
   until: now + 20,
   expiresAt: now + 3600,
+  ...over,
+})
+
+const aTask = (over: Partial<Task> = {}): Task => ({
+  version: 1,
+  kind: 'refresh',
+  provider: 'google',
+  id: 'task',
+  userId: 'user',
+  account: 'default',
+  writtenBy: `write-${counter++}`,
+  dueAt: now,
+  expiresAt: now + 86_400,
+  attempts: 0,
   ...over,
 })
 
@@ -1055,6 +1077,133 @@ export function describeStoreContract(
           expect((await store.findCircuit({ id: hostile, now }))?.id).toBe(hostile)
         }
       })
+    })
+
+    describe('tasks', () => {
+      const queue = { kind: 'refresh', provider: 'google' } as const
+      const put = (over: Partial<Task> = {}, replaces = true) =>
+        store.putTask({ record: aTask(over), replaces, now })
+      const claim = (over: Partial<Parameters<Store['claimTasks']>[0]> = {}) =>
+        store.claimTasks({
+          ...queue,
+          owner: `owner-${counter++}`,
+          limit: 10,
+          until: now + 60,
+          now,
+          ...over,
+        })
+      const ids = (tasks: readonly Task[]) => tasks.map(({ id }) => id)
+      const replace = (over: Partial<Parameters<Store['replaceTask']>[0]>) =>
+        store.replaceTask({ ...queue, id: 'task', writtenBy: '', next: undefined, now, ...over })
+
+      it('R180: what is due is claimed once, longest due first, and by nobody else until the claim ends', async () => {
+        for (const [i, dueAt] of [now, now - 20, now + 1, now - 10].entries()) {
+          await put({ id: `task-${i}`, dueAt })
+        }
+        expect(ids(await claim({ limit: 2 }))).toEqual(['task-1', 'task-3'])
+        expect(ids(await claim())).toEqual(['task-0'])
+        expect(await claim({ now: now + 1, until: now + 90 })).toMatchObject([{ id: 'task-2' }])
+        expect(ids(await claim({ now: now + 60, until: now + 120 })).sort()).toEqual([
+          'task-0',
+          'task-1',
+          'task-3',
+        ])
+      })
+
+      it('R180: of 20 processes that claim the same 30 tasks, each gets others', async () => {
+        for (const i of times(30, i => i)) await put({ id: `task-${i}` })
+        const claims = await Promise.all(times(20, () => claim({ limit: 3 })))
+        const all = claims.flatMap(ids)
+        expect(all).toHaveLength(30)
+        expect(new Set(all).size).toBe(30)
+      })
+
+      it('a claim gives back all that was written, named after its owner', async () => {
+        const record = aTask({ attempts: 3, sealed: 'sealed', accessEndsAt: 0 })
+        await store.putTask({ record, replaces: false, now })
+        expect(await claim({ owner: 'owner' })).toEqual([{ ...record, writtenBy: 'owner', dueAt: now + 60 }])
+      })
+
+      it('R164: a claim whose reply was lost is sent again and gets the same tasks', async () => {
+        for (const i of times(5, i => i)) await put({ id: `task-${i}`, dueAt: now - i })
+        const first = await claim({ owner: 'owner', limit: 2 })
+        expect(ids(await claim({ owner: 'owner', limit: 2 })).sort()).toEqual(ids(first).sort())
+        expect(await claim()).toHaveLength(3)
+        expect(ids(await claim({ owner: 'owner', limit: 2 })).sort()).toEqual(ids(first).sort())
+      })
+
+      it('one that is there stays as it is, unless it is to be replaced', async () => {
+        expect(await put({ dueAt: now + 5 }, false)).toBe('stored')
+        expect(await put({}, false)).toBe('exists')
+        expect(await claim()).toEqual([])
+        expect(await put({}, true)).toBe('stored')
+        expect(ids(await claim())).toEqual(['task'])
+      })
+
+      it('whoever holds a claim puts it off or ends it; who was replaced meanwhile does neither', async () => {
+        await put()
+        const [task] = await claim({ owner: 'a' })
+        const next = { ...task!, writtenBy: 'later', dueAt: now + 30, attempts: 1 }
+        expect(await replace({ writtenBy: 'a', next })).toBe('replaced')
+        expect(await claim({ now: now + 29, until: now + 90 })).toEqual([])
+        expect(await replace({ writtenBy: 'a', next: { ...next, writtenBy: 'too late' } })).toBe('stale')
+        expect(await replace({ writtenBy: 'a' })).toBe('stale')
+        const [again] = await claim({ owner: 'b', now: now + 30, until: now + 90 })
+        expect(again).toMatchObject({ attempts: 1 })
+        expect(await replace({ writtenBy: 'b' })).toBe('replaced')
+        expect(await claim({ now: now + 1000, until: now + 1060 })).toEqual([])
+        expect(await replace({ writtenBy: 'b', next })).toBe('stale')
+      })
+
+      it('R164: a change whose reply was lost is sent again and counts once', async () => {
+        const record = aTask()
+        for (const _ of [1, 2]) expect(await store.putTask({ record, replaces: false, now })).toBe('stored')
+        const [task] = await claim({ owner: 'a' })
+        const next = { ...task!, writtenBy: 'next', dueAt: now + 5 }
+        for (const _ of [1, 2]) expect(await replace({ writtenBy: 'a', next })).toBe('replaced')
+        for (const _ of [1, 2]) expect(await replace({ writtenBy: 'next' })).toBe('replaced')
+      })
+
+      it('R170: one that has ended is never claimed', async () => {
+        await put({ expiresAt: now + 10, dueAt: now + 5 })
+        await put({ id: 'stays', dueAt: now + 5 })
+        expect(ids(await claim({ now: now + 10, until: now + 70 }))).toEqual(['stays'])
+        const again = { record: aTask({ expiresAt: now + 100 }), replaces: false, now: now + 10 }
+        expect(await store.putTask(again)).toBe('stored')
+      })
+
+      it('keeps kinds, providers and ids apart, whatever they are called', async () => {
+        for (const id of hostileIds) {
+          await put({ id, provider: id })
+          await put({ id, provider: id, kind: 'revocation' })
+          await put({ id })
+        }
+        for (const provider of hostileIds) {
+          expect(ids(await claim({ provider }))).toEqual([provider])
+          expect(ids(await claim({ provider, kind: 'revocation' }))).toEqual([provider])
+          expect(await claim({ provider, kind: 'expiry_notice' })).toEqual([])
+        }
+        expect(ids(await claim({ limit: 100 })).sort()).toEqual([...hostileIds].sort())
+      })
+
+      it.each([1, 3, 100])(
+        'R178: in pages of %i every task of a kind is found, claimed or not',
+        async limit => {
+          const names = times(7, i => ({ id: `task-${i}`, provider: `provider-${i % 3}` }))
+          for (const name of names) await put({ ...name, kind: 'revocation', sealed: 'sealed' })
+          await put()
+          await put({ kind: 'revocation', id: 'ended', expiresAt: now })
+          await claim({ kind: 'revocation', provider: 'provider-1' })
+          const found = new Set<string>()
+          let cursor: string | undefined
+          do {
+            const page = await store.listTasks({ kind: 'revocation', cursor, limit, now })
+            for (const { id } of page.tasks) found.add(id)
+            cursor = page.cursor
+          } while (cursor !== undefined)
+          expect([...found].sort()).toEqual(names.map(({ id }) => id))
+        },
+      )
     })
 
     describe('signing keys', () => {
