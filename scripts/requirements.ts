@@ -337,6 +337,5 @@ export const untested: Readonly<Record<number, string>> = {
   131: 'not applicable: token exchange is not offered, which R130 tests',
   132: 'not applicable: token exchange is not offered, which R130 tests',
   133: 'not applicable: token exchange is not offered, which R130 tests',
-  142: 'not built yet: disconnecting forgets the tokens here, and does not tell the provider',
   183: 'not applicable: no token of a provider is accepted',
 }

@@ -10,6 +10,7 @@ import {
   type RandomBytes,
   type Store,
 } from '@sallyport/oauth'
+import { createBackgroundTimer } from './background-timer.ts'
 import { type BearerGate, createBearerGate, openGate } from './bearer-gate.ts'
 import { guardChanges } from './calls/changes.ts'
 import { createLists, type ListSettings } from './calls/lists.ts'
@@ -166,6 +167,15 @@ export async function assemble(
     now: () => performance.now(),
     track: inFlight.track,
   }
+  const background =
+    parts && (ingredients.settings.backgroundWork ?? true)
+      ? createBackgroundTimer({
+          workers: [...parts.providers.values()].map(({ connected }) => connected),
+          random: ingredients.random,
+          emit,
+          onError: error => log.error({ err: error }, 'background work failed'),
+        })
+      : undefined
   // A server without sign-in has no secrets unless they are set; what its callers bring back is then good in this
   // process only.
   const ring = createSecretRing(secrets ?? config.secrets ?? [randomSecret(ingredients.random)])
@@ -274,10 +284,14 @@ export async function assemble(
       https: publicUrl.startsWith('https:'),
       maxBodyBytes: ingredients.maxBodyBytes,
     },
-    start: async () => parts?.server.start(),
+    async start() {
+      await parts?.server.start()
+      background?.start()
+    },
     async close() {
       await mcp.close()
       unwatch()
+      await background?.stop()
       await parts?.server.close()
       await closeOwnStore()
     },

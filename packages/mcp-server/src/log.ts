@@ -117,6 +117,8 @@ const levels: Partial<Record<SallyportEvent['type'], 'debug' | 'warn' | 'error'>
   client_authentication_failed: 'warn',
   connection_refresh_failed: 'warn',
   circuit_opened: 'warn',
+  connection_expiring: 'warn',
+  upstream_revocation_failed: 'warn',
   limit_hit: 'warn',
   suspicious_activity: 'warn',
   store_write_unconfirmed: 'warn',

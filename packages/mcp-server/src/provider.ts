@@ -11,6 +11,7 @@ import {
   type RandomBytes,
   type RedirectLogin,
   type Sealer,
+  type TaskStore,
 } from '@sallyport/oauth'
 
 /**
@@ -34,7 +35,7 @@ export interface Provider<Id extends string = string> {
 
 /** What the server hands to a provider. */
 export interface ProviderHost {
-  store: ConnectionStore & LeaseStore & CircuitStore
+  store: ConnectionStore & LeaseStore & CircuitStore & TaskStore
   /** Tenant of the store, part of the context of sealed values. */
   tenant: string
   sealer: Sealer
@@ -44,6 +45,8 @@ export interface ProviderHost {
   /** Life of an external token whose provider names none, in seconds (`OAUTH_EXTERNAL_TOKEN_TTL`). */
   externalTokenSeconds: number
   emit: EventSink
+  /** Whether tokens of a connection that ends here are revoked at the provider. Default true. */
+  revokesUpstream?: boolean
   /** Waits, in milliseconds, for what another process does. Default: real time. */
   sleep?: (ms: number) => Promise<void>
 }
@@ -95,6 +98,14 @@ export interface ConnectedProvider {
    * provider does. Absent: the provider has no way to.
    */
   revoke?(tokens: RevocableTokens): Promise<RevocationResult>
+  /**
+   * Does what is due without a caller: refreshes connections that tools used lately, tells which ones will end, revokes
+   * tokens of those that have. Many processes may run it at once. Absent: nothing ever is.
+   *
+   * @param signal begins nothing more once it is aborted
+   * @throws {StoreUnavailableError} when the store does not answer; what was not done is due again
+   */
+  runDue?(signal?: AbortSignal): Promise<void>
 }
 
 /** One of a user's accounts at a provider. */

@@ -41,6 +41,17 @@ export interface SignInOptions<Scope extends string = string> {
   dpop?: boolean
   /** Every proof must carry a nonce of this server, good for five minutes. Default false. */
   dpopNonces?: boolean
+  /**
+   * What has no caller is done in this process: refreshing connections before a tool has to wait, telling that one will
+   * end, revoking tokens at providers. Default true. Off is for a process that ends with each request; another one on
+   * the same store should then have it on.
+   */
+  backgroundWork?: boolean
+  /**
+   * When a user disconnects an account, its tokens are revoked at the provider too. At Google that takes back what the
+   * user granted to the whole Google project. Default true.
+   */
+  revokesUpstream?: boolean
   /** Pre-registered clients. Default: none. */
   clients?: readonly ConfiguredClient[]
   /**
@@ -190,6 +201,7 @@ export function createSignIn(options: {
 }): SignInParts | undefined {
   const { config, store, signIn, offers, settings, emit, clock, random } = options
   const ring = createSecretRing(options.secrets)
+  const revokesUpstream = settings.revokesUpstream ?? true
   const host = {
     store,
     tenant: store.tenant,
@@ -199,6 +211,7 @@ export function createSignIn(options: {
     environment: options.environment,
     externalTokenSeconds: config.externalTokenSeconds,
     emit,
+    revokesUpstream,
   }
   const needed = new Set(offers.flatMap(offer => [...(offer.rule?.providers.keys() ?? [])]))
   const providers = new Map<string, NamedProvider>()
@@ -243,6 +256,7 @@ export function createSignIn(options: {
       options.hasScopes,
       settings.connectAtSignIn,
     ),
+    revokesUpstream,
     ...(settings.sensitiveScopes && { sensitiveScopes: settings.sensitiveScopes }),
     ...(settings.openid !== undefined && { openid: settings.openid }),
     ...(settings.dpop !== undefined && { dpop: settings.dpop }),

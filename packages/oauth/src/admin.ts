@@ -1,4 +1,5 @@
 import type { Context } from './context.ts'
+import { disconnect } from './disconnect.ts'
 import { sha256 } from './protocol/hash.ts'
 import { rankConnections } from './storage/default-connection.ts'
 import { operationId } from './storage/operation-id.ts'
@@ -38,8 +39,8 @@ export interface Admin {
    */
   listConnections(userId: string): Promise<ConnectionSummary[]>
   /**
-   * Forgets what a user has connected at a provider; tools then ask the user to connect again. Resolves to whether
-   * there was something to forget.
+   * Forgets what a user has connected at a provider, and has the tokens revoked there as soon as it answers; tools then
+   * ask the user to connect again. Resolves to whether there was something to forget.
    *
    * @param account its id, as `listConnections` tells. Default: the account that tools use when they do not say which
    */
@@ -55,12 +56,10 @@ const pageSize = 500
 const markSeconds = 100 * 365 * 86_400
 
 /** Creates the operator's side of an authorization server. */
-export function createAdmin({
-  store,
-  clock,
-  random,
-  emit,
-}: Pick<Context, 'store' | 'clock' | 'random' | 'emit'>): Admin {
+export function createAdmin(
+  context: Pick<Context, 'store' | 'sealer' | 'clock' | 'random' | 'emit' | 'revokesUpstream'>,
+): Admin {
+  const { store, clock, random, emit } = context
   const by = 'administrator'
 
   const revoke = async (
@@ -117,14 +116,12 @@ export function createAdmin({
       return summarizeConnections(await store.listConnections({ userId, now }), now)
     },
     async deleteConnection(userId, provider, account) {
-      const now = clock()
-      const own = (await store.listConnections({ userId, now })).filter(each => each.provider === provider)
+      const own = (await store.listConnections({ userId, now: clock() })).filter(
+        each => each.provider === provider,
+      )
       const found =
         account === undefined ? rankConnections(own)[0] : own.find(each => each.account === account)
-      if (!found) return false
-      await store.deleteConnection({ userId, provider, account: found.account, now })
-      emit({ type: 'connection_ended', userId, provider, by })
-      return true
+      return found ? disconnect(context, { userId, provider, account: found.account }, by) : false
     },
     stats: () => store.stats({ now: clock() }),
   }

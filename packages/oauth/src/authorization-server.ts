@@ -210,6 +210,7 @@ export function createAuthorizationServer(options: AuthorizationServerOptions): 
     dpop,
     signIn: options.signIn,
     connections: options.connections ?? noConnections,
+    revokesUpstream: options.revokesUpstream ?? false,
     emit,
     limits: createLimits({ factor: options.rateLimit ?? 1, store, secrets, emit }),
     clock,

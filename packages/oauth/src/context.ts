@@ -56,6 +56,8 @@ export interface Context {
   readonly dpop: DpopProofs | undefined
   readonly signIn: Login
   readonly connections: ConnectionPlanner
+  /** Whether tokens of a connection that ends here are revoked at the provider. */
+  readonly revokesUpstream: boolean
   readonly emit: EventSink
   /** Those of the request at hand, inside an endpoint. */
   readonly limits: Limits

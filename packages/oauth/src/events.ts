@@ -82,6 +82,19 @@ export type SallyportEvent =
   | { type: 'connection_made'; userId: string; provider: string }
   /** `by`: who ended it, when it was not the provider. */
   | { type: 'connection_ended'; userId: string; provider: string; by?: 'user' | 'administrator' }
+  /** Only the user can renew it: told 7, 3 and 1 days before `endsAt` (seconds since the epoch), each once. */
+  | { type: 'connection_expiring'; userId: string; provider: string; daysLeft: number; endsAt: number }
+  /** The provider has taken back what a connection that ended here was for. */
+  | { type: 'grant_revoked_upstream'; userId: string; provider: string }
+  /**
+   * It did not, and is not asked again: it refuses, has not answered for days, or the tokens cannot be read any more.
+   */
+  | {
+      type: 'upstream_revocation_failed'
+      userId: string
+      provider: string
+      errorClass: 'refused' | 'expired' | 'unreadable'
+    }
   | { type: 'connection_refreshed'; userId: string; provider: string; generation: number }
   | { type: 'connection_refresh_failed'; userId: string; provider: string; errorClass: string }
   /** How a connection does has changed; `nextAttemptAt`: when its next refresh may begin, seconds since the epoch. */
@@ -173,6 +186,8 @@ export const eventFields: Readonly<Record<EventField, EventFieldKind>> = {
   errorClass: 'name',
   condition: 'name',
   nextAttemptAt: 'number',
+  daysLeft: 'number',
+  endsAt: 'number',
   operation: 'name',
   scopes: 'names',
   tool: 'name',

@@ -27,7 +27,8 @@ export type { Pkcs8SignerOptions } from './keys/pkcs8-signer.ts'
 export { createPkcs8Signer } from './keys/pkcs8-signer.ts'
 export type { RekeyCount, RekeyOptions, RekeyResult } from './keys/rekey.ts'
 export { rekey } from './keys/rekey.ts'
-export { connectionSealContext } from './keys/seal-context.ts'
+export { revocationTask } from './keys/revocation-task.ts'
+export { connectionSealContext, revocationSealContext } from './keys/seal-context.ts'
 export type { Opened, SealContext, Sealer } from './keys/sealer.ts'
 export { createSealer } from './keys/sealer.ts'
 export type { SecretRing } from './keys/secret-ring.ts'
@@ -66,7 +67,14 @@ export type { IdentityParts } from './storage/find-user.ts'
 export { hashIdentity } from './storage/find-user.ts'
 export type { MemoryStore, MemoryStoreOptions } from './storage/memory-store.ts'
 export { createMemoryStore } from './storage/memory-store.ts'
-export type { Circuit, Connection, ConnectionErrorClass, Grant, RevocationReason } from './storage/records.ts'
+export type {
+  Circuit,
+  Connection,
+  ConnectionErrorClass,
+  Grant,
+  RevocationReason,
+  Task,
+} from './storage/records.ts'
 export type {
   CircuitStore,
   ClaimOutcome,
@@ -81,6 +89,8 @@ export type {
   Store,
   StoreStats,
   StreamEvent,
+  TaskQueue,
+  TaskStore,
 } from './storage/store.ts'
 export type { ConnectionSummary, GrantSummary } from './storage/summaries.ts'
 export type { WindowCount, WindowCounter } from './storage/window-counter.ts'

@@ -54,6 +54,12 @@ export interface AuthorizationServerOptions {
   /** Which upstream connections a sign-in must bring along. Default: none. */
   connections?: ConnectionPlanner
   /**
+   * When a user or an administrator disconnects an account, its tokens are kept, sealed, until they are revoked at the
+   * provider, for three days at most. Default false: who sets it must also have them revoked, as `@sallyport/mcp-server`
+   * does.
+   */
+  revokesUpstream?: boolean
+  /**
    * OpenID Connect: the scope `openid`, id_tokens, userinfo and sign-out by a client. An id_token says which user it
    * is and when it signed in; no name and no e-mail address is kept. Default true.
    */

@@ -9,7 +9,7 @@ import {
 } from '@sallyport/oauth'
 import { base64url } from 'jose'
 import { z } from 'zod'
-import { type ExternalGrant, externalGrantSchema } from './external-token.ts'
+import { type ExternalGrant, parseExternalGrant } from './external-token.ts'
 
 /** A connection as stored. A dead one, or one whose seal no longer opens, holds no tokens. */
 export type HeldConnection = ActiveConnection | DeadConnection
@@ -158,10 +158,10 @@ export function createConnectionVault(
   function open(connection: Connection): HeldConnection {
     const opened = sealer.open(connection.sealed, connectionSealContext(tenant, connection))
     if (connection.state === 'active') {
-      const grant = opened && parse(externalGrantSchema, opened.plaintext)
+      const grant = opened && parseExternalGrant(opened.plaintext)
       if (grant) return { state: 'active', connection, grant, sealIsStale: opened.stale }
     }
-    const remembered = opened && parse(endedSchema, opened.plaintext)
+    const remembered = opened && parseEnded(opened.plaintext)
     return {
       state: 'dead',
       connection,
@@ -225,9 +225,9 @@ async function accountIdOf(userId: string, { issuer, subject }: ExternalGrant): 
 /** What is kept of a connection without tokens. */
 const endedSchema = z.object({ label: z.string().optional() })
 
-function parse<T>(schema: z.ZodType<T>, plaintext: string): T | undefined {
+function parseEnded(plaintext: string): z.infer<typeof endedSchema> | undefined {
   try {
-    return schema.safeParse(JSON.parse(plaintext)).data
+    return endedSchema.safeParse(JSON.parse(plaintext)).data
   } catch {
     return undefined
   }

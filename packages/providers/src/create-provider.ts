@@ -1,12 +1,19 @@
 import type { ConnectedProvider, Provider, ProviderHost } from '@sallyport/mcp-server'
+import { StoreUnavailableError } from '@sallyport/oauth'
+import { createBackgroundWork } from './background-work.ts'
 import { createConnectionVault } from './connection-vault.ts'
-import { createTokenSource } from './get-fresh-token.ts'
+import { createDueRefreshes } from './due-refreshes.ts'
+import { createExpiryNotices } from './expiry-notices.ts'
+import { usableRefreshToken } from './external-token.ts'
+import { createTokenSource, type TokenSource } from './get-fresh-token.ts'
 import { createLogin } from './login.ts'
 import { type ProviderDefinition, readApiOrigins, readCredentials } from './provider-definition.ts'
 import { createProviderFetch } from './provider-fetch.ts'
+import { createRevocationOutbox } from './revocation-outbox.ts'
 import { createRevoke } from './revoke.ts'
 import { requestToken, type TokenReply } from './token-request.ts'
 import { UpstreamError } from './upstream-error.ts'
+import { createUseNotes } from './use-notes.ts'
 
 /** Makes a provider of its definition: every part is wired here, and only once a server needs it. */
 export function createProvider<const Id extends string>(definition: ProviderDefinition<Id>): Provider<Id> {
@@ -47,15 +54,40 @@ function connect(definition: ProviderDefinition, host: ProviderHost): ConnectedP
   }
 
   const isApiUrl = (url: URL) => origins.has(url.origin)
-  const tokens = createTokenSource({
+  const revoke = createRevoke({
+    credentials,
+    revocation: async () => (await upstreamServer()).revocation,
+    requestRefresh,
+    clock,
+  })
+  const refreshes = createDueRefreshes(host, definition.id, ({ userId, account }, aheadSeconds) =>
+    tokens.keepFresh(userId, aheadSeconds, account),
+  )
+  const notices = createExpiryNotices(host, definition.id)
+  const outbox = createRevocationOutbox({ host, provider: definition.id, vault, revoke })
+  const tokens: TokenSource = createTokenSource({
     definition,
     vault,
     clientId: credentials.clientId,
     requestRefresh,
+    discard: outbox.put,
+    onUse: createUseNotes(clock, async ({ connection, grant }) => {
+      if (usableRefreshToken(grant, clock()) !== undefined) await refreshes.plan(connection)
+      await notices.plan(connection, { replaces: false })
+    }),
     host,
   })
+  // That a sign-in succeeded must not hang on what is told about it later.
+  const onMade = async (userId: string) => {
+    try {
+      for (const { connection } of await vault.list(userId))
+        await notices.plan(connection, { replaces: true })
+    } catch (error) {
+      if (!(error instanceof StoreUnavailableError)) throw error
+    }
+  }
   return {
-    login: createLogin({ definition, credentials, host, vault, upstreamServer }),
+    login: createLogin({ definition, credentials, host, vault, upstreamServer, onMade }),
     isConnected: tokens.isConnected,
     status: tokens.status,
     keepFresh: tokens.keepFresh,
@@ -68,11 +100,7 @@ function connect(definition: ProviderDefinition, host: ProviderHost): ConnectedP
       tokens,
     }),
     isApiUrl,
-    revoke: createRevoke({
-      credentials,
-      revocation: async () => (await upstreamServer()).revocation,
-      requestRefresh,
-      clock,
-    }),
+    revoke,
+    runDue: createBackgroundWork({ refreshes, notices, outbox }),
   }
 }

@@ -34,8 +34,22 @@ export interface ExternalGrant {
   label?: string
 }
 
+/** What a connection's seal held, if it is one of ours. */
+export function parseExternalGrant(plaintext: string): ExternalGrant | undefined {
+  try {
+    return externalGrantSchema.safeParse(JSON.parse(plaintext)).data
+  } catch {
+    return undefined
+  }
+}
+
 /** Most of the margin kept before the end of a token, in seconds. */
-const marginSeconds = 300
+const maxMarginSeconds = 300
+
+/** How long before its end an access token of this life is no longer fresh, in seconds. */
+export function marginSeconds(lifeSeconds: number): number {
+  return Math.min(maxMarginSeconds, lifeSeconds / 10)
+}
 
 /**
  * Whether an access token has enough time left to be used: more than 5 minutes, or more than 10 % of its life
@@ -43,7 +57,7 @@ const marginSeconds = 300
  */
 export function isFresh(token: { endsAt: number; lifeSeconds: number; now: number }): boolean {
   if (token.endsAt === 0) return true
-  return token.endsAt - token.now > Math.min(marginSeconds, token.lifeSeconds / 10)
+  return token.endsAt - token.now > marginSeconds(token.lifeSeconds)
 }
 
 /** Whether an access token may still be sent. */

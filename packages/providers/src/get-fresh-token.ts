@@ -8,13 +8,14 @@ import {
 } from '@sallyport/mcp-server'
 import {
   anotherAccount,
+  type ConnectionKey,
   type ConnectionStatus,
   connectionStatus,
   StoreUnavailableError,
 } from '@sallyport/oauth'
 import { type Circuit, createCircuit } from './circuit.ts'
 import type { ActiveConnection, ConnectionVault, HeldConnection } from './connection-vault.ts'
-import { createExternalToken, isAlive, usableRefreshToken } from './external-token.ts'
+import { createExternalToken, type ExternalGrant, isAlive, usableRefreshToken } from './external-token.ts'
 import type { ProviderDefinition } from './provider-definition.ts'
 import { type AccountOfUser, createRefresher, keyOf, type RefreshWish } from './refresh-connection.ts'
 import { coversScopes } from './scope.ts'
@@ -63,7 +64,17 @@ export interface TokenSourceParts {
   clientId: string
   /** Presents a refresh token at the provider (RFC 6749 §6); never throws. */
   requestRefresh(refreshToken: string): Promise<TokenReply>
+  /** Takes tokens that came for a connection which was deleted meanwhile. */
+  discard?(key: ConnectionKey, grant: ExternalGrant, accessEndsAt: number): Promise<void>
+  /** Told when a tool gets a token. */
+  onUse?(held: ActiveConnection): void
   host: Pick<ProviderHost, 'store' | 'clock' | 'random' | 'emit' | 'sleep'>
+}
+
+interface Flight {
+  result: Promise<HeldConnection | undefined>
+  /** Nobody asked for it. */
+  isBackground: boolean
 }
 
 /** How often a caller begins again because the refresh it joined was not for it. */
@@ -76,24 +87,32 @@ export function createTokenSource(parts: TokenSourceParts): TokenSource {
   const provider = definition.id
   const circuit: Circuit = createCircuit(host, { id: JSON.stringify([provider, parts.clientId]), provider })
   const refresher = createRefresher({ ...parts, circuit })
-  const flights = new Map<string, Promise<HeldConnection | undefined>>()
+  const flights = new Map<string, Flight>()
 
   const lacking = (granted: readonly string[], needed: readonly string[]) =>
     needed.filter(scope => !coversScopes(granted, [scope], definition.scopeRules))
 
   async function getToken(userId: string, scopes: readonly string[], account?: string, rejected?: string) {
     let held = await usable(await vault.find(userId, account), scopes, account)
-    if (refresher.needsRefresh(held, { rejected })) {
+    if (refresher.needsRefresh(held, { rejected }) && !isCaredFor(held, rejected)) {
       // Checked again: the refresh may have ended the connection or brought fewer scopes (R179).
       // Of the account it began with, whichever becomes the default meanwhile.
       held = await usable(await shareRefresh(held.connection, { rejected }), scopes, account)
     } else if (held.sealIsStale) await passingBy(vault.sealAgain(held))
     const { connection, grant } = held
+    parts.onUse?.(held)
     return createExternalToken({
       value: grant.accessToken,
       expiresAt: connection.accessEndsAt,
       scopes: connection.scopes,
     })
+  }
+
+  /** Whether a token that still works is being refreshed already: then nobody has to wait for the provider. */
+  function isCaredFor({ connection, grant }: ActiveConnection, rejected: string | undefined): boolean {
+    const isRunning = flights.get(keyOf(connection))?.isBackground === true
+    const lives = isAlive({ endsAt: connection.accessEndsAt, now: clock() })
+    return isRunning && lives && grant.accessToken !== rejected
   }
 
   async function usable(
@@ -117,10 +136,10 @@ export function createTokenSource(parts: TokenSourceParts): TokenSource {
   }
 
   /** One refresh per account of a user at a time. No caller's abort signal reaches it: it belongs to all of them. */
-  async function shareRefresh(of: AccountOfUser, wish: RefreshWish) {
+  async function shareRefresh(of: AccountOfUser, wish: RefreshWish, isBackground = false) {
     for (let round = 1; ; round++) {
       const running = flights.get(keyOf(of))
-      const held = await (running ?? startFlight(of, wish))
+      const held = await (running?.result ?? startFlight(of, wish, isBackground))
       // A flight begun for another reason may have found the rejected token fresh: then it takes one of our own.
       const isRejected =
         wish.rejected !== undefined && held?.state === 'active' && held.grant.accessToken === wish.rejected
@@ -128,11 +147,11 @@ export function createTokenSource(parts: TokenSourceParts): TokenSource {
     }
   }
 
-  function startFlight({ userId, account }: AccountOfUser, wish: RefreshWish) {
+  function startFlight({ userId, account }: AccountOfUser, wish: RefreshWish, isBackground: boolean) {
     const key = keyOf({ userId, account })
-    const flight = refresher.refresh({ userId, account }, wish).finally(() => flights.delete(key))
-    flights.set(key, flight)
-    return flight
+    const result = refresher.refresh({ userId, account }, wish).finally(() => flights.delete(key))
+    flights.set(key, { result, isBackground })
+    return result
   }
 
   async function statusOf(held: HeldConnection): Promise<ConnectionStatus> {
@@ -154,7 +173,7 @@ export function createTokenSource(parts: TokenSourceParts): TokenSource {
       const found = account === undefined ? await vault.find(userId) : undefined
       const of = account ?? found?.connection.account
       if (of === undefined) return undefined
-      const held = await shareRefresh({ userId, account: of }, { aheadSeconds }).catch(async error => {
+      const held = await shareRefresh({ userId, account: of }, { aheadSeconds }, true).catch(async error => {
         if (error instanceof ProviderUnavailableError) return vault.find(userId, of)
         throw error
       })

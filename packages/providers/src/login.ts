@@ -38,6 +38,8 @@ export interface LoginParts {
   host: Pick<ProviderHost, 'clock' | 'random' | 'emit'>
   vault: ConnectionVault
   upstreamServer(): Promise<UpstreamServer>
+  /** Told when a connection was made. */
+  onMade?(userId: string): Promise<void>
 }
 
 /** What one trip upstream brought, before we know whose it is. */
@@ -179,6 +181,7 @@ export function createLogin(parts: LoginParts): RedirectLogin {
       if (!kept) await vault.put(userId, update, known?.connection)
       else if ((await vault.replace(before.connection, update)) === 'stale') continue
       emit({ type: 'connection_made', userId, provider: definition.id })
+      await parts.onMade?.(userId)
       return update.grant.refreshTokenMissed ? 'incomplete' : undefined
     }
     throw new LoginError('unavailable')

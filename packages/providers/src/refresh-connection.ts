@@ -10,6 +10,7 @@ import type {
 } from './connection-vault.ts'
 import {
   accessEndsAt,
+  type ExternalGrant,
   isAlive,
   isFresh,
   keptRefreshToken,
@@ -29,6 +30,8 @@ export interface RefreshParts {
   circuit: Circuit
   /** Presents a refresh token at the provider (RFC 6749 §6); never throws. */
   requestRefresh(refreshToken: string): Promise<TokenReply>
+  /** Takes tokens that came for a connection which was deleted meanwhile. */
+  discard?(key: ConnectionKey, grant: ExternalGrant, accessEndsAt: number): Promise<void>
   host: Pick<ProviderHost, 'store' | 'clock' | 'random' | 'emit' | 'sleep'>
 }
 
@@ -237,6 +240,11 @@ export function createRefresher(parts: RefreshParts): Refresher {
         emit({ type: 'connection_refreshed', userId, provider, generation })
       }
       const stored = await vault.find(userId, account)
+      if (outcome === 'stale' && !stored) {
+        // The user disconnected meanwhile: these tokens must not live on at the provider.
+        const { grant, accessEndsAt } = toUpdate(before, reply)
+        await parts.discard?.(before.connection, grant, accessEndsAt)
+      }
       if (outcome === 'replaced' || stored?.state !== 'active') return stored
       // Another refresh token: the user connected again meanwhile, and that link wins (R180). The same one: only
       // what is known of the connection changed, and a rotated refresh token must not be lost over that.

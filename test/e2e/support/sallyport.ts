@@ -60,10 +60,10 @@ export async function startSallyport(options: SallyportOptions = {}): Promise<Sa
     refreshTokens: kind === 'linkedin' ? 'never' : 'always',
     ...options.upstream,
   })
-  const { authorize, token, jwks } = upstream.endpoints
+  const { authorize, token, jwks, revoke } = upstream.endpoints
   const settings: UpstreamSettings = {
     kind,
-    endpoints: { authorization: authorize, token, jwks, issuers: [upstream.issuer] },
+    endpoints: { authorization: authorize, token, jwks, revocation: revoke, issuers: [upstream.issuer] },
     issuer: upstream.issuer,
     apiOrigin: upstream.apiOrigin,
     clientId,

@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import type { Context } from '../context.ts'
+import { disconnect } from '../disconnect.ts'
 import { anotherAccount, LoginError } from '../login.ts'
 import {
   type AccountForm,
@@ -142,9 +143,10 @@ function connectAnother(
 
 /** Ends what the button names, if it is still there and still this user's. */
 async function end(
-  { store, clock, random, emit }: Context,
+  context: Context,
   action: Extract<Action, { kind: 'revoke' | 'disconnect' }>,
 ): Promise<void> {
+  const { store, clock, random, emit } = context
   const now = clock()
   const by = 'user'
   const { userId } = action
@@ -157,8 +159,5 @@ async function end(
     return
   }
   const { provider, account } = action
-  const key = { userId, provider, account, now }
-  if (!(await store.findConnection(key))) return
-  await store.deleteConnection(key)
-  emit({ type: 'connection_ended', userId, provider, by })
+  await disconnect(context, { userId, provider, account }, by)
 }

@@ -62,8 +62,8 @@ ${
   providers.length === 0
     ? html`<p class="soft">None.</p>`
     : html`${providers.map(providerEntries)}
-<p class="small soft">Disconnecting deletes what this server keeps. To take back the permission itself, use the settings
-of that account.</p>`
+<p class="small soft">Disconnecting deletes what this server keeps, and asks that account’s provider to take back the
+permission itself where it can be asked. You can always do that in the settings of that account.</p>`
 }
 ${form(signOut, html`<div class="actions"><button type="submit">Sign out of this page</button></div>`)}`
   return renderPage({ title: 'Your account', serverName, serverHost, body }, { headers })

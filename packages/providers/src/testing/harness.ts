@@ -28,6 +28,7 @@ const endpointsOf = (origin: string) => ({
   authorization: `${origin}/authorize`,
   token: `${origin}/token`,
   jwks: `${origin}/jwks`,
+  revocation: `${origin}/revoke`,
   issuers: [origin, origin.replace('http://', '')] as const,
   apiOrigins: [origin],
 })

@@ -1,0 +1,88 @@
+import type { ProviderHost } from '@sallyport/mcp-server'
+import type { Connection, ConnectionKey, ConnectionStatus } from '@sallyport/oauth'
+import { base64url } from 'jose'
+import { marginSeconds } from './external-token.ts'
+import { workOff } from './work-queue.ts'
+
+/** Refreshes of connections that tools used lately, before anybody has to wait for one. */
+export interface DueRefreshes {
+  /** Plans the next refresh of a connection that a tool uses. */
+  plan(connection: Connection): Promise<void>
+  /** Refreshes what is due. */
+  run(signal?: AbortSignal): Promise<void>
+}
+
+/** How long after its last use a connection is kept fresh, in seconds. */
+const lateUseSeconds = 86_400
+
+/** Least time between two looks at a connection, in seconds. */
+const againSeconds = 15
+
+/** How many connections of a provider one process refreshes at once. */
+const parallel = 4
+
+/** Most time before a token is stale that its refresh may begin, in seconds. */
+const maxLeadSeconds = 600
+
+/** Creates the due set of one provider. */
+export function createDueRefreshes(
+  host: Pick<ProviderHost, 'store' | 'clock' | 'random'>,
+  provider: string,
+  keepFresh: (key: ConnectionKey, aheadSeconds: number) => Promise<ConnectionStatus | undefined>,
+): DueRefreshes {
+  const { store, clock, random } = host
+
+  return {
+    async plan(connection) {
+      const { userId, account, accessEndsAt } = connection
+      if (accessEndsAt === 0) return
+      const now = clock()
+      const record = {
+        version: 1 as const,
+        kind: 'refresh' as const,
+        provider,
+        id: JSON.stringify([userId, account]),
+        userId,
+        account,
+        writtenBy: base64url.encode(random(16)),
+        dueAt: refreshAt(connection, random(1)[0]! / 256),
+        expiresAt: now + lateUseSeconds,
+        attempts: 0,
+      }
+      await store.putTask({ record, replaces: true, now })
+    },
+    run: signal =>
+      workOff(host, { kind: 'refresh', provider }, { parallel, signal }, async task => {
+        const { userId, account } = task
+        const key = { userId, provider, account }
+        const before = await store.findConnection({ ...key, now: clock() })
+        if (!before) return {}
+        const status = await keepFresh(key, leadSeconds(before))
+        const after = await store.findConnection({ ...key, now: clock() })
+        if (after?.state !== 'active' || after.accessEndsAt === 0) return {}
+        const soonest = Math.max(clock() + againSeconds, status?.nextAttemptAt ?? 0)
+        return { next: { dueAt: Math.max(soonest, refreshAt(after, random(1)[0]! / 256)) } }
+      }),
+  }
+}
+
+type Timed = Pick<Connection, 'accessEndsAt' | 'updatedAt'>
+
+function lifeSeconds({ accessEndsAt, updatedAt }: Timed): number {
+  return Math.max(0, accessEndsAt - updatedAt)
+}
+
+/** How long before a token is stale its refresh begins at the earliest. */
+function leadSeconds(connection: Timed): number {
+  return Math.min(maxLeadSeconds, Math.floor(lifeSeconds(connection) / 5))
+}
+
+/**
+ * When a token is refreshed without a caller: early enough that no caller meets a stale one, and not for all tokens of
+ * one hour in the same second. `jitter` is between 0 and 1.
+ */
+function refreshAt(connection: Timed, jitter: number): number {
+  const lead = leadSeconds(connection)
+  const staleAt = connection.accessEndsAt - marginSeconds(lifeSeconds(connection))
+  return Math.max(0, Math.ceil(staleAt - lead + (jitter * lead) / 2))
+}

@@ -1,0 +1,93 @@
+import type { ProviderHost, RevocableTokens, RevocationResult } from '@sallyport/mcp-server'
+import { type ConnectionKey, revocationSealContext, revocationTask, type Task } from '@sallyport/oauth'
+import type { ActiveConnection, ConnectionVault, HeldConnection } from './connection-vault.ts'
+import { type ExternalGrant, parseExternalGrant } from './external-token.ts'
+import { claimRefresh } from './refresh-lease.ts'
+import { type Done, workOff } from './work-queue.ts'
+
+/** Tokens of ended connections on their way to be revoked at the provider (R142). */
+export interface RevocationOutbox {
+  /** Takes tokens that are in no connection any more. Does nothing where revocation is off. */
+  put(key: ConnectionKey, grant: ExternalGrant, accessEndsAt: number): Promise<void>
+  /** Revokes what is due. */
+  run(signal?: AbortSignal): Promise<void>
+}
+
+const parallel = 4
+
+/** Pauses after the first failure and at most, in seconds: half a minute, six hours. */
+const firstPauseSeconds = 30
+const maxPauseSeconds = 21_600
+
+/** How long to leave a connection alone that somebody refreshes, or has not deleted yet, in seconds. */
+const busySeconds = 30
+
+/** Creates the outbox of one provider. `revoke` never throws for what the provider does. */
+export function createRevocationOutbox(parts: {
+  host: ProviderHost
+  provider: string
+  vault: Pick<ConnectionVault, 'list'>
+  revoke(tokens: RevocableTokens): Promise<RevocationResult>
+}): RevocationOutbox {
+  const { host, provider, vault, revoke } = parts
+  const { store, sealer, clock, emit } = host
+
+  const seal = (task: Task, grant: ExternalGrant) =>
+    sealer.seal(JSON.stringify(grant), revocationSealContext(host.tenant, task))
+
+  const failed = (userId: string, errorClass: 'refused' | 'expired' | 'unreadable'): Done => ({
+    tell: () => emit({ type: 'upstream_revocation_failed', userId, provider, errorClass }),
+  })
+
+  function again(task: Task, grant: ExternalGrant, result: RevocationResult & { outcome: 'later' }): Done {
+    const attempts = task.attempts + 1
+    const pause = Math.min(firstPauseSeconds * 2 ** Math.min(task.attempts, 12), maxPauseSeconds)
+    const dueAt = clock() + Math.max(pause, result.afterSeconds ?? 0)
+    if (dueAt >= task.expiresAt) return failed(task.userId, 'expired')
+    const { accessToken, refreshToken, accessEndsAt } = result.tokens
+    const kept = { ...grant, accessToken, ...(refreshToken !== undefined && { refreshToken }) }
+    const sealed = seal(task, kept)
+    return { next: { attempts, dueAt, sealed, accessEndsAt }, insists: accessToken !== grant.accessToken }
+  }
+
+  async function work(task: Task): Promise<Done> {
+    const { userId, account, accessEndsAt = 0 } = task
+    const opened = sealer.open(task.sealed ?? '', revocationSealContext(host.tenant, task))
+    const grant = opened && parseExternalGrant(opened.plaintext)
+    if (!grant) return failed(userId, 'unreadable')
+    const held = (await vault.list(userId)).find(isOfAccount(grant))
+    // Revoking would end what the user has just granted again: some providers take back the whole grant.
+    if (held && held.grant.accessToken !== grant.accessToken) return {}
+    // Whoever deletes the connection has put the task first, so that nothing is forgotten, and is still at it.
+    if (held) return { next: { dueAt: clock() + busySeconds } }
+    // A refresh under way may be about to get tokens for the ones in hand.
+    const claim = await claimRefresh(host, { userId, provider, account }, { takesOver: true })
+    if (claim.outcome !== 'claimed') return { next: { dueAt: clock() + busySeconds } }
+    try {
+      const { accessToken, refreshToken } = grant
+      const tokens = { accessToken, accessEndsAt, ...(refreshToken !== undefined && { refreshToken }) }
+      const result = await revoke(tokens)
+      if (result.outcome === 'later') return again(task, grant, result)
+      if (result.outcome === 'refused') return failed(userId, 'refused')
+      if (result.outcome === 'unsupported') return {}
+      return { tell: () => emit({ type: 'grant_revoked_upstream', userId, provider }) }
+    } finally {
+      await claim.lease.release()
+    }
+  }
+
+  return {
+    async put(key, grant, accessEndsAt) {
+      if (host.revokesUpstream === false) return
+      const record = revocationTask(host, { ...key, accessEndsAt, plaintext: JSON.stringify(grant) })
+      await store.putTask({ record, replaces: false, now: clock() })
+    },
+    run: signal => workOff(host, { kind: 'revocation', provider }, { parallel, signal }, work),
+  }
+}
+
+/** Tells a live connection to the account of a grant. */
+function isOfAccount({ issuer, subject }: ExternalGrant) {
+  return (held: HeldConnection): held is ActiveConnection =>
+    held.state === 'active' && held.grant.issuer === issuer && held.grant.subject === subject
+}
