@@ -35,7 +35,7 @@ function setUp(revoke: (tokens: RevocableTokens) => Promise<RevocationResult>) {
     externalTokenSeconds: 60,
     emit: (event: SallyportEvent) => void events.push(event),
   }
-  const vault = { find: async () => undefined }
+  const vault = { list: async () => [] }
   const outbox = createRevocationOutbox({ host, provider: 'slack', vault, revoke })
   const tasks = async () =>
     (await store.listTasks({ kind: 'revocation', cursor: undefined, limit: 9, now: clock() })).tasks
