@@ -160,13 +160,16 @@ describe('Google consent is forced only when it must be', () => {
 
   it('R181: but never the refresh token of another account', async () => {
     await harness.connect({ scopes: [calendar], reply: { scope: full } })
+    clock.now += 1
     await harness.connect({
       scopes: [calendar],
       reply: { access_token: 'access-2', refresh_token: undefined, scope: full },
       claims: { sub: 'subject-2' },
     })
+    const [, second] = await harness.connected.accounts(user)
     clock.now += 4000
-    expect(await errorOf(harness.connected.token(user, [calendar]))).toMatchObject({ reason: 'dead' })
+    const token = harness.connected.token(user, [calendar], second!.id)
+    expect(await errorOf(token)).toMatchObject({ reason: 'dead' })
     expect(upstream.seen('/token')).toHaveLength(2)
   })
 

@@ -164,9 +164,10 @@ export function createLogin(parts: LoginParts): RedirectLogin {
     for (let round = 1; round <= maxRounds; round++) {
       const accounts = await vault.list(userId)
       // One that ended in an earlier version does not say whose it was: the next account takes its place.
-      const known = accounts.find(isOf(trip.identity)) ?? accounts.find(isNobodys)
+      const same = accounts.find(isOf(trip.identity))
+      const known = same ?? (definition.hasOneAccount ? accounts[0] : accounts.find(isNobodys))
       if (!known && accounts.length >= maxAccounts) throw new LoginError('too_many_accounts')
-      const before = known?.state === 'active' ? known : undefined
+      const before = same?.state === 'active' ? same : undefined
       if (before && keepsMore(before, trip)) return undefined
       const isMerged = definition.mergesGrantedScopes && trip.grant.scope === undefined
       const kept = trip.grant.refreshToken === undefined && before?.grant.refreshToken !== undefined

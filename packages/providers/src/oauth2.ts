@@ -89,6 +89,7 @@ export function oauth2<const Id extends string>(options: OAuth2Options<Id>): Pro
     clientSecret: options.clientSecret,
     credentialHint: 'pass both as the provider issued them for this application',
     canSignIn: options.canSignIn ?? account !== undefined,
+    hasOneAccount: account === undefined,
     account: toLookup(account),
     identityScopes: options.scopes ?? [],
     scopeParameter: scopeParameter === false ? undefined : scopeParameter,

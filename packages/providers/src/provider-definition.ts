@@ -84,6 +84,8 @@ export interface ProviderDefinition<Id extends string = string> {
   canSignIn: boolean
   /** Who the user is, when no id_token says so. Absent: an id_token must. */
   account?: AccountLookup
+  /** Whether nothing tells two accounts apart: a user then has one, and connecting again takes its place. Default false. */
+  hasOneAccount?: boolean
   /** Asked for at every sign-in. */
   identityScopes: readonly string[]
   /** Asked for when a user connects one account of several, to tell them apart by more than a name. Default: none. */
