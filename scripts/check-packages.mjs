@@ -45,8 +45,9 @@ try {
     run('pnpm', ['pack', '--pack-destination', tarballs], join(root, 'packages', name))
     const manifest = JSON.parse(readFileSync(join(root, 'packages', name, 'package.json'), 'utf8'))
     for (const key of Object.keys(manifest.exports)) {
-      // ./testing needs vitest, which only those have who test an adapter of their own.
-      if (key !== './package.json' && key !== './testing') subpaths.push(manifest.name + key.slice(1))
+      // Contract suites need vitest, which only those have who test an adapter of their own.
+      const needsVitest = key === './testing' && 'vitest' in (manifest.peerDependencies ?? {})
+      if (key !== './package.json' && !needsVitest) subpaths.push(manifest.name + key.slice(1))
     }
   }
   const files = readdirSync(tarballs).map(file => join(tarballs, file))
@@ -66,7 +67,8 @@ try {
   const dependencies = {}
   for (const file of files) {
     const packed = JSON.parse(run('tar', ['-xOzf', file, 'package/package.json'], folder))
-    const { vitest: _, ...peers } = packed.peerDependencies ?? {}
+    // Without what only tests need: the test kit must load without a client, and without a test runner.
+    const { vitest: _, '@modelcontextprotocol/client': __, ...peers } = packed.peerDependencies ?? {}
     Object.assign(dependencies, peers, { [packed.name]: `file:${file}` })
   }
   writeFileSync(

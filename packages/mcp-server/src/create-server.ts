@@ -28,6 +28,7 @@ import type { Provider, SignIn } from './provider.ts'
 import { createRegistry } from './registry.ts'
 import { type AnyResourceDefinition, defineResource } from './resources/define-resource.ts'
 import type { Server, ServerOptions, StartOptions } from './server.ts'
+import { rememberParts, type ServerParts } from './server-parts.ts'
 import { checkOffers, isDevelopmentSignIn } from './sign-in.ts'
 import { defineTool } from './tools/define-tool.ts'
 import { type StdioHandle, serveOffers } from './tools/stdio-server.ts'
@@ -40,12 +41,24 @@ export function createServer<
   const P extends readonly Provider[] = readonly [],
   const Scope extends string = string,
 >(options: ServerOptions<S, P, Scope>): Server<S, P, Scope> {
+  return createServerOf(options)
+}
+
+/** @param shared what another server offers already, and how it tells of changes. Default: nothing yet */
+export function createServerOf<
+  S extends SignIn | undefined,
+  P extends readonly Provider[],
+  Scope extends string = string,
+>(
+  options: ServerOptions<S, P, Scope>,
+  shared?: Pick<ServerParts, 'registry' | 'changes'>,
+): Server<S, P, Scope> {
   const environment = options.environment ?? process.env
-  const registry = createRegistry()
+  const registry = shared?.registry ?? createRegistry()
   const lists = listSettings(options)
-  const changes = new InMemoryServerEventBus(error =>
-    log?.error({ err: error }, 'a change could not be told'),
-  )
+  const changes =
+    shared?.changes ??
+    new InMemoryServerEventBus(error => log?.error({ err: error }, 'a change could not be told'))
   const notify: ServerNotifier = {
     toolsChanged: () => changes.publish({ kind: 'tools_list_changed' }),
     promptsChanged: () => changes.publish({ kind: 'prompts_list_changed' }),
@@ -285,6 +298,7 @@ export function createServer<
       return closing
     },
   }
+  rememberParts(server, { options: options as ServerOptions, registry, changes })
   return server
 }
 

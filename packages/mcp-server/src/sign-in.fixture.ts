@@ -1,7 +1,5 @@
 import { createHash } from 'node:crypto'
-
-/** Serves one request: a server's own `fetch`. */
-type Serve = (request: Request) => Promise<Response>
+import { createBrowser, type Serve } from './testing/browser.ts'
 
 export const redirectUri = 'http://127.0.0.1:4999/callback'
 const verifier = 'a-code-verifier-of-a-test-client-0123456789'
@@ -10,10 +8,7 @@ const json = async (response: Response) => (await response.json()) as Record<str
 
 /** A client that registers itself unless it has an id, and a user who agrees to everything on plain pages. */
 export function createTestClient(serve: Serve, origin: string, configuredId?: string) {
-  const cookies = new Map<string, string>()
-  /** Every address the browser was sent to, the client's callback last. */
-  const visited: string[] = []
-  const pages: string[] = []
+  const { browse, submit, visited, pages } = createBrowser(serve, origin)
   let clientId = configuredId
 
   async function register(): Promise<string> {
@@ -29,52 +24,6 @@ export function createTestClient(serve: Serve, origin: string, configuredId?: st
       }),
     )
     return String((await json(response)).client_id)
-  }
-
-  /** Follows redirects on the server; ends on a page, or where the browser leaves for. */
-  async function browse(start: string, init: RequestInit = {}): Promise<{ url: URL; html?: string }> {
-    let url = new URL(start)
-    let request = init
-    for (let hops = 0; hops < 10; hops++) {
-      visited.push(url.href)
-      if (url.origin !== origin) return { url }
-      const headers = new Headers(request.headers)
-      if (cookies.size > 0) headers.set('cookie', [...cookies].map(pair => pair.join('=')).join('; '))
-      const response = await serve(new Request(url, { ...request, headers }))
-      for (const cookie of response.headers.getSetCookie()) {
-        const [, name = '', value = ''] = /^([^=]+)=([^;]*)/.exec(cookie) ?? []
-        if (value === '' || /max-age=0/i.test(cookie)) cookies.delete(name)
-        else cookies.set(name, value)
-      }
-      const location = response.headers.get('location')
-      if (location === null) {
-        const html = await response.text()
-        pages.push(html)
-        return { url, html }
-      }
-      url = new URL(location, url)
-      request = {}
-    }
-    throw new Error('too many redirects')
-  }
-
-  /** Submits the form of a page with its first button. */
-  const submit = (page: { url: URL; html?: string }, fields: Record<string, string>) => {
-    const html = page.html ?? ''
-    const attribute = (tag: string, name: string) =>
-      new RegExp(`\\b${name}="([^"]*)"`).exec(tag)?.[1]?.replaceAll('&amp;', '&')
-    const form = /<form[^>]*>/.exec(html)?.[0] ?? ''
-    const body = new URLSearchParams()
-    for (const [tag] of html.matchAll(/<(input|button)[^>]*>/g)) {
-      const name = attribute(tag, 'name')
-      if (name && !body.has(name)) body.set(name, attribute(tag, 'value') ?? '')
-    }
-    for (const [name, value] of Object.entries(fields)) body.set(name, value)
-    return browse(new URL(attribute(form, 'action') ?? '', page.url).href, {
-      method: 'POST',
-      headers: { 'content-type': 'application/x-www-form-urlencoded', origin },
-      body,
-    })
   }
 
   return {

@@ -3,7 +3,6 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { z } from 'zod'
 import { createServer } from '../create-server.ts'
 import { fakeProvider } from '../provider.fixture.ts'
-import { ConnectionRequiredError } from '../provider.ts'
 import { createTestClient } from '../sign-in.fixture.ts'
 import { type Answers, connectAskable, eras, firstText } from './asking-client.fixture.ts'
 import { ClientCapabilityError } from './client-capability-error.ts'
@@ -13,11 +12,6 @@ const confirm = z.object({ yes: z.boolean() })
 
 function setUp() {
   const google = fakeProvider('google')
-  const { token } = google.connected
-  google.connected.token = async (userId, scopes) => {
-    if (await google.connected.isConnected(userId, scopes)) return token(userId, scopes)
-    throw new ConnectionRequiredError('google', 'not_connected', scopes)
-  }
   const events: SallyportEvent[] = []
   const runs: string[] = []
   const server = createServer({
@@ -184,7 +178,7 @@ describe.each(eras)('a tool that asks, in revision %s', (_, era) => {
         return { action: 'accept' }
       },
     })
-    expect(firstText(await call('profile'))).toMatch(/^\S+ has external-token-of-google$/)
+    expect(firstText(await call('profile'))).toMatch(/^\S+ has external-token-of-google-\d+$/)
     expect(links).toHaveLength(1)
     expect(links[0]).toMatch(/^http:\/\/localhost:3000\/oauth\/connect\/google\?ticket=/)
   })

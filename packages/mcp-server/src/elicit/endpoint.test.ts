@@ -18,9 +18,13 @@ function setUp() {
   google.connected.isConnected = async () => isConnected
   const { fetch } = google.connected
   google.connected.fetch = async (userId, scopes, input, init) => {
-    if (input instanceof Request) await input.text()
+    const request = new Request(input, init)
+    // Read before it is known whether it can be sent, as a provider may.
+    const { url, method } = request
+    const body = await request.text()
     if (!isConnected) throw new ConnectionRequiredError('google', 'dead', scopes)
-    return fetch(userId, scopes, input, init)
+    google.connections.set(userId, scopes)
+    return fetch(userId, scopes, url, { method, body })
   }
   const server = createServer({
     name: 'endpoint',
@@ -172,7 +176,7 @@ describe('R161: the state that a client brings back to the endpoint', () => {
 
 describe('an account that is missing', () => {
   it('what is sent is sent whole once the account is connected', async () => {
-    const { server, signIn, disconnect, reconnect } = world
+    const { server, google, signIn, disconnect, reconnect } = world
     const client = createRawClient(await signIn('ada'))
     disconnect()
     await client.initialize(server)
@@ -187,7 +191,8 @@ describe('an account that is missing', () => {
       }
       result = message?.result
     }
-    expect(JSON.stringify(result)).toContain('google')
+    expect(JSON.stringify(result)).toContain('via')
+    expect(google.requests).toMatchObject([{ method: 'POST', body: 'a file' }])
     expect(methods).toContain('notifications/elicitation/complete')
   })
 

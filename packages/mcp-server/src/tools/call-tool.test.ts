@@ -340,11 +340,12 @@ describe('the context', () => {
 
   it('fetch goes through the provider the tool names, with the scopes it names, as this user', async () => {
     const { call, google } = setUp()
+    google.connections.set('ada', ['calendar'])
     const result = await call(async (_, { fetch }) => (await fetch('https://google.example/events')).json(), {
       auth,
     })
     expect(result).toEqual(text('{"via":"google"}'))
-    expect(google.requests).toEqual([
+    expect(google.requests).toMatchObject([
       { userId: 'ada', url: 'https://google.example/events', scopes: ['calendar'] },
     ])
   })
@@ -362,6 +363,7 @@ describe('the context', () => {
 
   it('fetch ends with the call', async () => {
     const { call, google } = setUp()
+    google.connections.set('ada', ['calendar'])
     const gone = AbortSignal.abort()
     await call((_, { fetch }) => fetch('https://google.example/x'), { auth, signal: gone })
     await call((_, { fetch }) => fetch('https://google.example/x', { signal: gone }), { auth })
@@ -370,12 +372,14 @@ describe('the context', () => {
   })
 
   it('token is that of the only provider, or of the one that is named', async () => {
-    const { call } = setUp()
+    const { call, google, linkedin } = setUp()
+    google.connections.set('ada', ['calendar'])
+    linkedin.connections.set('ada', [])
     const both = { google: [], linkedin: [] }
     const read = async (context: AnyCallContext, id?: string) => (await context.token(id)).value
-    expect(await call((_, context) => read(context), { auth })).toEqual(text('external-token-of-google'))
+    expect(await call((_, context) => read(context), { auth })).toEqual(text('external-token-of-google-1'))
     expect(await call((_, context) => read(context, 'linkedin'), { auth: both })).toEqual(
-      text('external-token-of-linkedin'),
+      text('external-token-of-linkedin-1'),
     )
     expect((await call((_, context) => read(context), { auth: both })).isError).toBe(true)
     expect((await call((_, context) => read(context, 'linkedin'), { auth })).isError).toBe(true)

@@ -1,4 +1,5 @@
 import type { ConnectedProvider, Provider, ProviderHost } from '@sallyport/mcp-server'
+import type { TestClock } from '@sallyport/mcp-server/testing'
 import {
   createMemoryStore,
   createSealer,
@@ -13,6 +14,8 @@ import { google } from '../google.ts'
 import { linkedin } from '../linkedin.ts'
 import { oidc } from '../oidc.ts'
 import { clientId, clientSecret, type FakeUpstream } from './fake-upstream.ts'
+
+export { createTestClock, type TestClock } from '@sallyport/mcp-server/testing'
 
 export const secrets = [
   'one secret of the ring that is long enough',
@@ -51,17 +54,6 @@ export const discoveryDocument = (origin: string, changes: Record<string, unknow
   scopes_supported: ['openid', 'profile', 'offline_access'],
   ...changes,
 })
-
-/** A clock that the tests move by hand. */
-export interface TestClock {
-  (): number
-  now: number
-}
-
-export function createTestClock(): TestClock {
-  const clock: TestClock = Object.assign(() => clock.now, { now: 1_800_000_000 })
-  return clock
-}
 
 /** One trip of a user upstream. */
 export interface Trip {
