@@ -3,7 +3,7 @@ import { createServer } from '@sallyport/mcp-server'
 import { github, octokitAuth } from '@sallyport/providers'
 import { z } from 'zod'
 
-const server = createServer({ name: 'github', version: '1.0.0', signIn: github() })
+export const server = createServer({ name: 'github', version: '1.0.0', signIn: github() })
 
 server.tool('my-issues', {
   description: 'Open issues on GitHub that are assigned to you',

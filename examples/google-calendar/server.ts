@@ -2,7 +2,7 @@ import { createServer } from '@sallyport/mcp-server'
 import { google } from '@sallyport/providers'
 import { z } from 'zod'
 import { eventsUrl } from './events-url.ts'
-const server = createServer({ name: 'calendar', version: '1.0.0', signIn: google() })
+export const server = createServer({ name: 'calendar', version: '1.0.0', signIn: google() })
 server.tool('events', {
   description: 'Your events of one day',
   input: z.object({ day: z.iso.date() }),

@@ -4,7 +4,7 @@ import { z } from 'zod'
 
 const api = 'https://api.linkedin.com'
 
-const server = createServer({ name: 'linkedin', version: '1.0.0', signIn: linkedin() })
+export const server = createServer({ name: 'linkedin', version: '1.0.0', signIn: linkedin() })
 
 server.tool('post', {
   description: 'Publishes a post on your LinkedIn profile',

@@ -12,7 +12,7 @@ const demo = await createDemoProvider({
   directory: process.env.SALLYPORT_DIR ?? '.sallyport',
 })
 
-const server = createServer({
+export const server = createServer({
   name: 'quickstart',
   version: '1.0.0',
   signIn: developmentSignIn(),
