@@ -293,6 +293,14 @@ describe('a test server', () => {
     await assertSignInRequired(test.asNobody().connect(), { scopes: ['mcp'] })
   })
 
+  it('gives tokens in the form the server gives them', async () => {
+    const test = testNotebook({ options: { accessTokenFormat: 'opaque' } })
+    const ada = await test.asUser({ sub: 'ada' })
+    expect(ada.token).not.toContain('.')
+    const client = await ada.connect()
+    expect((await client.callTool({ name: 'whoami', arguments: {} })).isError).toBeFalsy()
+  })
+
   it('ends sessions as an administrator does', async () => {
     const test = testNotebook()
     const ada = await test.asUser({ sub: 'ada' })
