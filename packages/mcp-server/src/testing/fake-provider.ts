@@ -146,7 +146,7 @@ export function fakeProvider<const Id extends string>(
       const scopes = connections.granted.get(userId)
       if (!scopes) return []
       const { state } = connections.status(userId, [], host.clock())
-      const [label] = [...users].find(([, id]) => id === userId) ?? []
+      const [label = userId] = [...users].find(([, id]) => id === userId) ?? []
       return [{ id: `account-of-${userId}`, label, isDefault: true, state, scopes }]
     },
     token: async (userId, scopes) => connections.use(userId, scopes, host.clock()),
