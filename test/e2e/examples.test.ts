@@ -1,5 +1,8 @@
+import { Client, StreamableHTTPClientTransport } from '@modelcontextprotocol/client'
 import { accounts } from '@sallyport/test-upstream'
 import { afterEach, describe, expect, it } from 'vitest'
+import { createClientProvider } from './support/client-provider.ts'
+import { signInFor } from './support/client-story.ts'
 import { type Example, startExample } from './support/example.ts'
 import { callTool, linkIn, resultText } from './support/mcp-request.ts'
 import { createRawClient } from './support/raw-client.ts'
@@ -128,5 +131,50 @@ describe('the quickstart', () => {
     expect(example.output()).toContain('mcp-remote')
     expect(example.output()).toContain('.vscode/mcp.json')
     expect(example.output()).toMatch(/Data: \S+/)
+  })
+})
+
+describe.each(['hono', 'express', 'fastify'])('the server inside an application of %s', host => {
+  it('signs a real client in and serves it, beside what the application has', async () => {
+    example = await startExample(`mounted/${host}.ts`)
+    const { mcpUrl } = example
+    const own = await fetch(new URL('/', mcpUrl))
+    expect([own.status, await own.text()]).toEqual([200, 'The application itself.'])
+
+    const provider = createClientProvider({ redirectUrl: 'http://localhost:1/callback' })
+    const connect = async () => {
+      const transport = new StreamableHTTPClientTransport(new URL(mcpUrl), { authProvider: provider })
+      const client = new Client({ name: 'e2e', version: '1' }, { versionNegotiation: { mode: 'auto' } })
+      return { transport, client, connected: client.connect(transport) }
+    }
+    const first = await connect()
+    await expect(first.connected).rejects.toThrow(/Unauthorized/)
+    const { memory } = provider
+    const story = { memory, redirectUrl: 'http://localhost:1/callback', stepsUp: true }
+    await first.transport.finishAuth(await signInFor({ ...story, connect: () => Promise.reject() }))
+
+    const { client, connected, transport } = await connect()
+    await connected
+    const save = async () => {
+      const { content } = await client.callTool({ name: 'add-note', arguments: { text: 'milk' } })
+      return (content as { text?: string }[])[0]?.text
+    }
+    await expect(save()).rejects.toThrow(/Unauthorized/)
+    await transport.finishAuth(await signInFor({ ...story, connect: () => Promise.reject() }))
+    expect(await save()).toBe('Saved. Your notebook has 1 note.')
+    await client.close()
+  })
+
+  it('R197: knows its own address from configuration only, whatever a proxy or a stranger says', async () => {
+    example = await startExample(`mounted/${host}.ts`)
+    const { mcpUrl } = example
+    const metadataUrl = new URL('/.well-known/oauth-protected-resource/mcp', mcpUrl)
+    const forwarded = {
+      'x-forwarded-host': 'evil.example',
+      'x-forwarded-proto': 'https',
+      forwarded: 'host=evil.example',
+    }
+    const metadata = await (await fetch(metadataUrl, { headers: forwarded })).json()
+    expect(metadata).toMatchObject({ resource: mcpUrl, authorization_servers: [new URL(mcpUrl).origin] })
   })
 })

@@ -1,6 +1,7 @@
 import { performance } from 'node:perf_hooks'
 import type { ServerEventBus } from '@modelcontextprotocol/server'
 import {
+  type AccessTokenVerifier,
   type Admin,
   type Clock,
   createMemoryStore,
@@ -12,7 +13,7 @@ import {
 } from '@sallyport/oauth'
 import { createBackgroundTimer } from './background-timer.ts'
 import { type BearerGate, createBearerGate, openGate } from './bearer-gate.ts'
-import { guardChanges } from './calls/changes.ts'
+import { type GuardedChanges, guardChanges } from './calls/changes.ts'
 import { createLists, type ListSettings } from './calls/lists.ts'
 import type { CallServices } from './calls/perform.ts'
 import { createClientAddress } from './client-address.ts'
@@ -22,8 +23,15 @@ import { defaultTiming, type ExchangeTiming } from './elicit/exchange.ts'
 import { createOpenRound } from './elicit/open-round.ts'
 import { createRequestStates } from './elicit/request-state.ts'
 import type { Environment } from './environment.ts'
+import {
+  createTrustedIssuer,
+  type ExternalIssuer,
+  type TrustedIssuer,
+  withoutBaseScope,
+} from './external-issuer.ts'
 import { createHostCheck } from './host-check.ts'
 import type { InFlight } from './in-flight.ts'
+import { checkIssuerOptions } from './issuer-options.ts'
 import { loadSecrets } from './load-secrets.ts'
 import type { Log } from './log.ts'
 import { createMcpEndpoint } from './mount-mcp.ts'
@@ -33,7 +41,7 @@ import { metadataPath } from './protected-resource-metadata.ts'
 import type { Provider, SignIn } from './provider.ts'
 import type { Registry } from './registry.ts'
 import { createHasScopes } from './scope-hierarchy.ts'
-import { baseScope } from './scopes.ts'
+import { baseScope, offeredScopes } from './scopes.ts'
 import { createSessions, type SessionOptions } from './sessions/sessions.ts'
 import {
   checkDevelopmentSignIn,
@@ -49,6 +57,19 @@ export interface Assembled {
   served: Served
   /** The MCP endpoint as clients know it. */
   url: string
+  /** What calls share, whichever way they come. */
+  services: CallServices
+  /** Changes as they reach those who may hear of them. */
+  changes: GuardedChanges
+  /** Who vouches for callers; undefined where nobody does. */
+  vouching:
+    | (Pick<AccessTokenVerifier, 'verifyAccessToken'> & {
+        issuer: string
+        isOwnIssuer: boolean
+        /** What a client asks for that needs nothing in particular. */
+        scopes: readonly string[]
+      })
+    | undefined
   /** Undefined on a server without sign-in. */
   admin: Admin | undefined
   /** Makes ready what the first request would wait for. */
@@ -68,6 +89,8 @@ export interface Ingredients {
   changes: ServerEventBus
   leanCalls: boolean
   exposeErrors: boolean
+  /** Who issues the tokens. Undefined: this server. */
+  issuer: string | ExternalIssuer | undefined
   signIn: SignIn | undefined
   providers: readonly Provider[]
   settings: SignInOptions
@@ -100,9 +123,12 @@ export async function assemble(
   publicUrl: string,
   port: number,
 ): Promise<Assembled> {
-  const { identity, config, registry, signIn, log, emit, inFlight } = ingredients
+  const { identity, config, registry, issuer, signIn, log, emit, inFlight } = ingredients
   const hasScopes = createHasScopes(definedOf(ingredients.settings.scopeHierarchy))
   const resource = `${publicUrl}/mcp`
+  if (issuer !== undefined) {
+    checkIssuerOptions(issuer, { settings: ingredients.settings, signIn, publicUrl })
+  }
   checkDevelopmentSignIn(signIn, config, publicUrl)
 
   // Secrets first: a server that may not start leaves no store behind.
@@ -116,7 +142,12 @@ export async function assemble(
     if (!ingredients.store) await store?.close()
   }
   let parts: SignInParts | undefined
+  let trusted: TrustedIssuer | undefined
   try {
+    trusted =
+      issuer === undefined
+        ? undefined
+        : createTrustedIssuer(issuer, { users: store, clock: ingredients.clock, log })
     parts =
       signIn &&
       store &&
@@ -134,6 +165,7 @@ export async function assemble(
         offers: registry.offers(),
         hasScopes,
         settings: ingredients.settings,
+        connectionsOnly: trusted !== undefined,
         emit,
         clock: ingredients.clock,
         random: ingredients.random,
@@ -144,16 +176,18 @@ export async function assemble(
     throw error
   }
 
-  const gate: BearerGate = parts
+  const verifier = trusted ?? parts?.server
+  const guarded = verifier
     ? createBearerGate({
-        verifier: parts.server,
+        verifier,
         resource,
         metadataUrl: publicUrl + metadataPath,
         hasScopes,
         emit,
         clock: ingredients.clock,
       })
-    : openGate
+    : undefined
+  const gate: BearerGate = guarded ? (trusted ? withoutBaseScope(guarded) : guarded) : openGate
   const services: CallServices = {
     providers: parts?.providers ?? new Map(),
     connectLink: async link => {
@@ -235,6 +269,8 @@ export async function assemble(
     emit,
   })
   const offers = registry.offers()
+  // A foreign issuer has its own minimum; what is offered is all there is to say.
+  const scopes = trusted ? offeredScopes(offers) : [baseScope]
   const protectsEverything = offers.length > 0 && !offers.some(isOpen)
   const mcp = createMcpEndpoint({
     parts: sdkParts,
@@ -245,12 +281,20 @@ export async function assemble(
     stopAsking: () => stop.abort(),
     clock,
     leanCalls: ingredients.leanCalls,
-    challengeOnConnect: parts !== undefined && (ingredients.challengeOnConnect ?? protectsEverything),
+    challengeOnConnect: verifier !== undefined && (ingredients.challengeOnConnect ?? protectsEverything),
     maxBodyBytes: ingredients.maxBodyBytes,
     onError,
   })
   return {
     url: resource,
+    services,
+    changes,
+    vouching: verifier && {
+      verifyAccessToken: (value, resource) => verifier.verifyAccessToken(value, resource),
+      issuer: verifier.issuer,
+      isOwnIssuer: trusted === undefined,
+      scopes,
+    },
     admin: parts?.server.admin,
     served: {
       hostCheck: createHostCheck({
@@ -260,18 +304,16 @@ export async function assemble(
         allowedOrigins: ingredients.allowedOrigins,
       }),
       mcp,
-      ...(parts && {
+      ...(verifier && {
         oauth: {
-          handle: parts.server.handle,
+          handle: parts?.server.handle ?? (async () => undefined),
           metadata: {
             resource,
-            authorization_servers: [parts.server.issuer],
-            scopes_supported: [baseScope],
+            authorization_servers: [verifier.issuer],
+            ...(scopes.length > 0 && { scopes_supported: scopes }),
             bearer_methods_supported: ['header'],
             resource_name: identity.name,
-            ...(parts.server.dpop && {
-              dpop_signing_alg_values_supported: parts.server.dpop.algorithms,
-            }),
+            ...(verifier.dpop && { dpop_signing_alg_values_supported: verifier.dpop.algorithms }),
           },
         },
       }),
@@ -285,6 +327,7 @@ export async function assemble(
       maxBodyBytes: ingredients.maxBodyBytes,
     },
     async start() {
+      await trusted?.start()
       await parts?.server.start()
       background?.start()
     },
@@ -292,6 +335,7 @@ export async function assemble(
       await mcp.close()
       unwatch()
       await background?.stop()
+      trusted?.close()
       await parts?.server.close()
       await closeOwnStore()
     },

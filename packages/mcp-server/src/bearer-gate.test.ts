@@ -15,6 +15,7 @@ const resource = 'https://mcp.example.com/mcp'
 const tokenFor = (scopes: string[]): AccessToken => ({
   principal: 'user',
   userId: 'ada',
+  subject: 'ada',
   clientId: 'client',
   scopes,
   resource,
@@ -328,8 +329,9 @@ describe('bearer gate', () => {
     expect(caller).toEqual({
       principal: 'user',
       userId: 'ada',
-      clientId: 'client',
       issuer: 'https://mcp.example.com',
+      subject: 'ada',
+      clientId: 'client',
       scopes: ['mcp'],
       grantId: 'grant',
       authTime: 1_000,

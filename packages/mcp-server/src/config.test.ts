@@ -14,6 +14,7 @@ describe('loadConfig', () => {
       directory: '.sallyport',
       trustedProxies: [],
       auditPath: undefined,
+      token: undefined,
       sessionProvider: 'file',
       redisWaitFor: 'none',
       sandbox: 'default',
@@ -46,6 +47,7 @@ describe('loadConfig', () => {
           SALLYPORT_DIR: '/data',
           SALLYPORT_TRUSTED_PROXIES: '10.0.0.1, 2001:db8::/32,',
           SALLYPORT_AUDIT_LOG: '/log/audit.jsonl',
+          SALLYPORT_TOKEN: 'eyJ.eyJ.sig_-',
           SESSION_PROVIDER: 'memory',
           OAUTH_SANDBOX: 'team-a',
           OAUTH_AUTH_CODE_TTL: '60',
@@ -69,6 +71,7 @@ describe('loadConfig', () => {
       directory: '/data',
       trustedProxies: ['10.0.0.1', '2001:db8::/32'],
       auditPath: '/log/audit.jsonl',
+      token: 'eyJ.eyJ.sig_-',
       sessionProvider: 'memory',
       redisWaitFor: 'none',
       sandbox: 'team-a',
@@ -188,6 +191,7 @@ describe('loadConfig', () => {
       { OAUTH_CIMD_LOOPBACK: 'yes' },
       /^OAUTH_CIMD_LOOPBACK must be 0 or 1/,
     ],
+    ['two tokens', { SALLYPORT_TOKEN: 'one, two' }, /^SALLYPORT_TOKEN must be one access token/],
     ['an unknown level', { LOG_LEVEL: 'loud' }, /^LOG_LEVEL must be one of/],
   ])('%s: one sentence that names the variable', (_, environment, message) => {
     const load = () => loadConfig({}, environment)

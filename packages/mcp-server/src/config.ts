@@ -37,6 +37,11 @@ export interface Settings {
   trustedProxies?: readonly string[]
   /** `SALLYPORT_AUDIT_LOG`: file that every event is appended to as a line of JSON. Default: none. */
   audit?: { path: string }
+  /**
+   * `SALLYPORT_TOKEN`: access token of the user of a server over stdio, who then does not sign in through the browser.
+   * Without effect over HTTP. Default: none.
+   */
+  token?: string
   /** `SESSION_PROVIDER`. Default `redis` when there is a Redis URL, else `file`. */
   sessionProvider?: SessionProvider
   /** `SESSION_REDIS_URL`: `redis://`, `rediss://`, `redis+sentinel://h1,h2/name`; a comma list is a cluster. */
@@ -81,6 +86,8 @@ export interface Config {
   trustedProxies: readonly string[]
   /** Undefined: none. */
   auditPath: string | undefined
+  /** Undefined: none. */
+  token: string | undefined
   sessionProvider: SessionProvider
   /** Defined when `sessionProvider` is `redis`. */
   redisUrl: string | undefined
@@ -142,6 +149,12 @@ const schema = z.object({
     )
     .default([]),
   SALLYPORT_AUDIT_LOG: z.string({ error: 'SALLYPORT_AUDIT_LOG must be the path of a file.' }).optional(),
+  SALLYPORT_TOKEN: z
+    .string()
+    .regex(/^[A-Za-z0-9\-._~+/]+=*$/, {
+      error: 'SALLYPORT_TOKEN must be one access token, and nothing else.',
+    })
+    .optional(),
   SESSION_PROVIDER: choice('SESSION_PROVIDER', ['file', 'memory', 'redis']).optional(),
   SESSION_REDIS_URL: z.string().optional(),
   SESSION_REDIS_WAIT_FOR: choice('SESSION_REDIS_WAIT_FOR', [
@@ -198,6 +211,7 @@ export function loadConfig(settings: Settings, environment: Environment): Config
     SALLYPORT_DIR: settings.directory,
     SALLYPORT_TRUSTED_PROXIES: settings.trustedProxies,
     SALLYPORT_AUDIT_LOG: settings.audit?.path,
+    SALLYPORT_TOKEN: settings.token,
     SESSION_PROVIDER: settings.sessionProvider,
     SESSION_REDIS_URL: settings.redisUrl,
     SESSION_REDIS_WAIT_FOR: settings.redisWaitFor,
@@ -244,6 +258,7 @@ export function loadConfig(settings: Settings, environment: Environment): Config
     directory: values.SALLYPORT_DIR,
     trustedProxies: values.SALLYPORT_TRUSTED_PROXIES,
     auditPath: values.SALLYPORT_AUDIT_LOG,
+    token: values.SALLYPORT_TOKEN,
     ...checkedSession(values.SESSION_PROVIDER, values.SESSION_REDIS_URL, values.SESSION_REDIS_WAIT_FOR),
     sandbox: values.OAUTH_SANDBOX,
     lifetimes: {

@@ -38,12 +38,21 @@ export interface Served {
 export interface RequestEnvironment {
   /** Address of the peer, for rate limits and events; absent: no source is limited. */
   remoteAddress?: string
+  /** What `@hono/node-server` gives an app that this one is mounted in: the same address, from the socket. */
+  incoming?: { socket?: { remoteAddress?: string | undefined } }
 }
 
 /** Bodies of OAuth requests are small. */
 const maxOAuthBodyBytes = 65_536
 
 const mcpPath = '/mcp'
+
+/** What the server answers itself; other well-known documents are the host's. */
+const ownPath =
+  /^\/(mcp|account|health|oauth\/.+|\.well-known\/(oauth-protected-resource(\/mcp)?|oauth-authorization-server|openid-configuration))$/
+
+/** Whether a path is the server's own, apart from routes that the developer adds. */
+export const isOwnPath = (path: string): boolean => ownPath.test(path)
 
 /**
  * The whole server as one Hono app. Mounts stand in the order a request meets them; routes that the developer
@@ -103,7 +112,7 @@ export function createMcpApp(
       return metadataResponse(request, oauth.metadata)
     }
     if (!oauth) return next()
-    const remoteAddress = isOAuth ? clientAddress(c.env?.remoteAddress, request.headers) : undefined
+    const remoteAddress = isOAuth ? clientAddress(peerAddress(c.env), request.headers) : undefined
     return (await oauth.handle(request, remoteAddress === undefined ? {} : { remoteAddress })) ?? next()
   })
 
@@ -120,6 +129,9 @@ export function createMcpApp(
 /** A path without what could open something: the id in a link, or whatever a client put there by mistake. */
 const loggedPath = (path: string): string =>
   redact(path.replace(/^(\/oauth\/[^/]+\/).+/, '$1…')).slice(0, 200)
+
+const peerAddress = (environment: RequestEnvironment | undefined): string | undefined =>
+  environment?.remoteAddress ?? environment?.incoming?.socket?.remoteAddress
 
 const notFound = (): Response => jsonResponse({ error: 'not_found' }, 404)
 

@@ -33,6 +33,30 @@ function calculator(options: Partial<ServerOptions<undefined, readonly []>> = {}
 
 const silent = { silent: true, throwOnError: true, handleSignals: false }
 
+describe('a server inside another', () => {
+  it('is made ready without listening, and says what it does not know at start', async () => {
+    const server = calculator({ port: 3000 })
+    await server.start({ ...silent, transport: 'mounted' })
+    expect((await server.fetch(new Request('http://localhost:3000/health'))).status).toBe(200)
+    const unknown = calculator()
+    await expect(unknown.start({ ...silent, transport: 'mounted' })).rejects.toThrow(/set PUBLIC_URL/)
+  })
+
+  it.each([
+    ...['/mcp', '/oauth/authorize', '/oauth/callback/google', '/account', '/health'],
+    ...['/.well-known/oauth-protected-resource/mcp', '/.well-known/oauth-authorization-server'],
+  ])('says that %s is its own', path => {
+    expect(calculator().serves(path)).toBe(true)
+  })
+
+  it.each(['/', '/mcp2', '/mcp/', '/api/mcp', '/oauth', '/accounts', '/.well-known/acme-challenge/x'])(
+    'leaves %s to its host',
+    path => {
+      expect(calculator().serves(path)).toBe(false)
+    },
+  )
+})
+
 describe.each(eras)('a client of revision %s', (_, era) => {
   it('lists and calls the tools of a server that listens', async () => {
     const server = calculator()

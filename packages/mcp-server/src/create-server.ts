@@ -13,10 +13,11 @@ import { type Assembled, assemble } from './assemble.ts'
 import { banner } from './banner.ts'
 import type { ListSettings } from './calls/lists.ts'
 import { type Config, loadConfig } from './config.ts'
-import { createMcpApp, type RequestEnvironment } from './create-mcp-app.ts'
+import { createMcpApp, isOwnPath, type RequestEnvironment } from './create-mcp-app.ts'
 import { offersOf } from './decorators.ts'
 import { createDirectCalls } from './direct-calls.ts'
 import { unknownVariables } from './environment.ts'
+import type { ExternalIssuer } from './external-issuer.ts'
 import { createInFlight } from './in-flight.ts'
 import { createLazyAdmin } from './lazy-admin.ts'
 import { type Listener, listen } from './listen.ts'
@@ -27,11 +28,12 @@ import { type AnyPromptDefinition, definePrompt } from './prompts/define-prompt.
 import type { Provider, SignIn } from './provider.ts'
 import { createRegistry } from './registry.ts'
 import { type AnyResourceDefinition, defineResource } from './resources/define-resource.ts'
-import type { Server, ServerOptions, StartOptions } from './server.ts'
+import type { Server, ServerOptions, SignedInBy, StartOptions } from './server.ts'
 import { rememberParts, type ServerParts } from './server-parts.ts'
 import { checkOffers, isDevelopmentSignIn } from './sign-in.ts'
+import { startStdio } from './stdio/start-stdio.ts'
 import { defineTool } from './tools/define-tool.ts'
-import { type StdioHandle, serveOffers } from './tools/stdio-server.ts'
+import { type StdioHandle, servePublicOffers } from './tools/stdio-server.ts'
 
 const graceMs = 10_000
 
@@ -40,7 +42,8 @@ export function createServer<
   const S extends SignIn | undefined = undefined,
   const P extends readonly Provider[] = readonly [],
   const Scope extends string = string,
->(options: ServerOptions<S, P, Scope>): Server<S, P, Scope> {
+  const I extends string | ExternalIssuer | undefined = undefined,
+>(options: ServerOptions<S, P, Scope, I>): Server<SignedInBy<S, I>, P, Scope> {
   return createServerOf(options)
 }
 
@@ -49,10 +52,11 @@ export function createServerOf<
   S extends SignIn | undefined,
   P extends readonly Provider[],
   Scope extends string = string,
+  I extends string | ExternalIssuer | undefined = undefined,
 >(
-  options: ServerOptions<S, P, Scope>,
+  options: ServerOptions<S, P, Scope, I>,
   shared?: Pick<ServerParts, 'registry' | 'changes'>,
-): Server<S, P, Scope> {
+): Server<SignedInBy<S, I>, P, Scope> {
   const environment = options.environment ?? process.env
   const registry = shared?.registry ?? createRegistry()
   const lists = listSettings(options)
@@ -107,7 +111,7 @@ export function createServerOf<
 
   const assembleAt = async (port: number): Promise<Assembled> => {
     const providers = options.providers ?? []
-    checkOffers(registry.offers(), options.signIn, providers)
+    checkOffers(registry.offers(), options.signIn, providers, options.issuer)
     assembled = await assemble(
       {
         identity: { name: options.name, version: options.version, instructions: options.instructions },
@@ -118,6 +122,7 @@ export function createServerOf<
         changes,
         leanCalls: options.leanCalls ?? true,
         exposeErrors: options.exposeErrors ?? false,
+        issuer: options.issuer,
         signIn: options.signIn,
         providers,
         settings: options,
@@ -180,7 +185,7 @@ export function createServerOf<
   const startHttp = async ({ silent = false, handleSignals = true }: StartOptions) => {
     const { port, host, directory, sessionProvider } = configured()
     const log = logger()
-    checkOffers(registry.offers(), options.signIn, options.providers ?? [])
+    checkOffers(registry.offers(), options.signIn, options.providers ?? [], options.issuer)
     // Bound first: with port 0 the issuer is known only then, and a second start must not touch the store.
     // Requests that arrive before the parts are joined wait for them.
     let serving = false
@@ -227,22 +232,59 @@ export function createServerOf<
       throw error
     }
   }
-  const startStdio = () => {
+  const startMounted = async () => {
+    await served()
+    logger().info({ url: server.url }, 'ready')
+  }
+  const serveOverStdio = async () => {
     const { name, version, instructions } = options
-    stdio = serveOffers({
-      identity: { name, version, instructions },
+    const { port, token } = configured()
+    const identity = { name, version, instructions }
+    if (token === undefined && registry.offers().every(offer => !offer.rule)) {
+      registry.freeze()
+      const exposeErrors = options.exposeErrors ?? false
+      const parts = {
+        identity,
+        registry,
+        lists,
+        changes,
+        exposeErrors,
+        emit: emitter(),
+        log: logger(),
+        inFlight,
+      }
+      stdio = servePublicOffers(parts)
+      return
+    }
+    const assembled = await build(port)
+    const { vouching } = assembled
+    if (!vouching) {
+      throw new ConfigurationError(
+        'SALLYPORT_TOKEN has no effect on a server without signIn and issuer: remove it.',
+      )
+    }
+    await served()
+    stdio = await startStdio({
+      ...vouching,
+      verifier: vouching,
+      identity,
       registry,
-      settings: lists,
-      changes,
-      exposeErrors: options.exposeErrors ?? false,
-      emit: emitter(),
+      lists,
+      config: configured(),
+      services: assembled.services,
+      changes: assembled.changes,
+      resource: assembled.url,
+      publicUrl: publicUrlAt(port),
+      defaultScopes: vouching.scopes,
+      clientId: options.stdioClientId,
+      serve: (request, info) => inFlight.track(serve(request, info)),
       log: logger(),
-      inFlight,
+      clock: options.clock ?? systemClock,
+      random: options.random ?? systemRandom,
     })
-    registry.freeze()
   }
 
-  const server: Server<S, P, Scope> = {
+  const server: Server<SignedInBy<S, I>, P, Scope> = {
     tool: (name, definition) =>
       registry.add(defineTool(name, definition as Parameters<typeof defineTool>[1]), changed),
     resource: (uri, definition) =>
@@ -264,7 +306,11 @@ export function createServerOf<
     },
     async start(start = {}) {
       try {
-        if (start.transport === 'stdio') startStdio()
+        if (start.transport === 'stdio') {
+          // The client has gone. What listens for the browser would keep the process.
+          process.stdin.once('close', () => void server.close())
+          await serveOverStdio()
+        } else if (start.transport === 'mounted') await startMounted()
         else await startHttp(start)
       } catch (error) {
         const isOurs = error instanceof ConfigurationError || error instanceof StoreUnavailableError
@@ -282,6 +328,7 @@ export function createServerOf<
       await served()
       return inFlight.track(serve(request, info))
     },
+    serves: isOwnPath,
     close() {
       closing ??= (async () => {
         release?.()

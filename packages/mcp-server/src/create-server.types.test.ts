@@ -104,6 +104,35 @@ describe('what the compiler knows', () => {
     expectTypeOf(add).toBeFunction()
   })
 
+  it('a server with an issuer may have protected tools, without a word on sign-in', () => {
+    const add = () => {
+      const issuer = createServer({ ...identity, issuer: 'https://login.example.com' })
+      issuer.tool('issuer-1', {
+        description,
+        auth: { scopes: ['x'] },
+        run: (_, { caller }) => {
+          expectTypeOf(caller).toEqualTypeOf<Caller>()
+          expectTypeOf(caller.subject).toBeString()
+        },
+      })
+      const options = { ...identity, issuer: { issuer: 'https://login.example.com', audience: 'api' } }
+      createServer(options).tool('issuer-2', { description, auth: { clients: true }, run: () => '' })
+      const alone = createServer({ ...options, providers: [google] })
+      // @ts-expect-error: nothing keeps what users connect
+      alone.tool('issuer-3', { description, auth: { google: [] }, run: () => '' })
+      const connecting = createServer({ ...options, signIn: linkedin, providers: [google] })
+      connecting.tool('issuer-4', {
+        description,
+        auth: { google: ['calendar'], linkedin: [] },
+        run: (_, { token }) =>
+          expectTypeOf(token).parameters.toEqualTypeOf<
+            [provider: 'google' | 'linkedin', choice?: AccountChoice]
+          >(),
+      })
+    }
+    expectTypeOf(add).toBeFunction()
+  })
+
   it('R115: a tool for clients has to look who calls', () => {
     const add = () => {
       server.tool('clients-1', {

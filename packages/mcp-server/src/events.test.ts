@@ -2,6 +2,7 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createMemoryStore, developmentSignIn, type RecordedEvent } from '@sallyport/oauth'
+import { Hono } from 'hono'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { createServer } from './create-server.ts'
 import { createLogger } from './log.ts'
@@ -82,21 +83,33 @@ describe('events of a server', () => {
 })
 
 describe('limits of a server', () => {
-  const register = (server: ReturnType<typeof setUp>['server'], peer: string, forwarded?: string) =>
-    server.fetch(
-      new Request(`${origin}/oauth/register`, {
-        method: 'POST',
-        headers: {
-          'content-type': 'application/json',
-          ...(forwarded !== undefined && { 'x-forwarded-for': forwarded }),
-        },
-        body: JSON.stringify({
-          redirect_uris: ['http://127.0.0.1/callback'],
-          token_endpoint_auth_method: 'none',
-        }),
+  const registration = (forwarded?: string) =>
+    new Request(`${origin}/oauth/register`, {
+      method: 'POST',
+      headers: {
+        'content-type': 'application/json',
+        ...(forwarded !== undefined && { 'x-forwarded-for': forwarded }),
+      },
+      body: JSON.stringify({
+        redirect_uris: ['http://127.0.0.1/callback'],
+        token_endpoint_auth_method: 'none',
       }),
-      { remoteAddress: peer },
-    )
+    })
+  const register = (server: ReturnType<typeof setUp>['server'], peer: string, forwarded?: string) =>
+    server.fetch(registration(forwarded), { remoteAddress: peer })
+
+  it('count for a server mounted in another Hono app too, by the socket the request came on', async () => {
+    const { server } = setUp({ OAUTH_RATE_LIMIT: '0.05' })
+    const host = new Hono().route('/', server.app)
+    const from = async (remoteAddress: string) => {
+      const answer = await host.fetch(registration(), { incoming: { socket: { remoteAddress } } })
+      return answer.status
+    }
+    for (let i = 0; i < 3; i++) expect(await from('198.51.100.7')).toBe(201)
+    expect(await from('198.51.100.7')).toBe(429)
+    expect(await from('203.0.113.9')).toBe(201)
+    await server.close()
+  })
 
   it('R197: behind a trusted proxy each client has limits of its own, and a header it sends changes nothing', async () => {
     const { server } = setUp({ SALLYPORT_TRUSTED_PROXIES: '10.0.0.0/8', OAUTH_RATE_LIMIT: '0.05' })

@@ -48,6 +48,7 @@ export type { ClientCapability } from './elicit/client-capability-error.ts'
 export { ClientCapabilityError } from './elicit/client-capability-error.ts'
 export type { ExchangeTiming } from './elicit/exchange.ts'
 export type { Environment } from './environment.ts'
+export type { ExternalIssuer } from './external-issuer.ts'
 export type { Log } from './log.ts'
 export type { OfferHandle } from './offers.ts'
 export type { PromptDescription, PromptResult, PromptTurn } from './prompts/prompt-description.ts'
@@ -76,6 +77,7 @@ export type {
   ResourceDefinition,
   Server,
   ServerOptions,
+  SignedInBy,
   StartOptions,
   ToolDefinition,
 } from './server.ts'

@@ -9,8 +9,8 @@ export const rootMetadataPath = '/.well-known/oauth-protected-resource'
 export interface ProtectedResourceMetadata {
   resource: string
   authorization_servers: readonly string[]
-  /** The minimum a client should ask for; tools challenge for more. */
-  scopes_supported: readonly string[]
+  /** The minimum a client should ask for; tools challenge for more. Absent when there is none (RFC 9728 §3.2). */
+  scopes_supported?: readonly string[]
   bearer_methods_supported: readonly ['header']
   resource_name: string
   /** Algorithms of DPoP proofs; absent where there are none (RFC 9449 §5.1). */

@@ -10,6 +10,11 @@ import type { NamedProvider } from './tools/call-context.ts'
  */
 export const baseScope = 'mcp'
 
+/** The scopes that a client may need, each once; those of what is hidden are for who knows of it. */
+export const offeredScopes = (offers: readonly Offer[]): string[] => [
+  ...new Set(offers.flatMap(({ rule }) => (rule && !rule.hidden ? rule.scopes : []))),
+]
+
 const baseScopeWords = "Use this server's tools as you"
 
 /**

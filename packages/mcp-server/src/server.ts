@@ -5,6 +5,7 @@ import type { Settings } from './config.ts'
 import type { RequestEnvironment } from './create-mcp-app.ts'
 import type { ExchangeTiming } from './elicit/exchange.ts'
 import type { Environment } from './environment.ts'
+import type { ExternalIssuer } from './external-issuer.ts'
 import type { Log } from './log.ts'
 import type { OfferHandle } from './offers.ts'
 import type { ArgumentCompleters, PromptDescription, PromptResult } from './prompts/prompt-description.ts'
@@ -23,6 +24,7 @@ export interface ServerOptions<
   S extends SignIn | undefined = SignIn | undefined,
   P extends readonly Provider[] = readonly Provider[],
   Scope extends string = string,
+  I extends string | ExternalIssuer | undefined = string | ExternalIssuer | undefined,
 > extends Settings,
     SignInOptions<Scope> {
   /** Name of the server, for users and clients. */
@@ -30,8 +32,21 @@ export interface ServerOptions<
   version: string
   /** How the tools are meant to be used, for the model. */
   instructions?: string
-  /** How users sign in. Default: not at all, then every tool is public. */
+  /**
+   * How users sign in. Default: not at all, then every tool is public unless there is an `issuer`. Beside an `issuer`:
+   * how its users show who they are when they connect a provider.
+   */
   signIn?: S
+  /**
+   * The authorization server whose tokens count, in place of ours: its identifier, or that with what else is needed to
+   * trust it. Default: none, this server issues its tokens itself.
+   */
+  issuer?: I
+  /**
+   * Public client at the issuer with which users sign in over stdio; its redirect URI is `http://127.0.0.1/callback`, on
+   * any port. Default: the server registers itself (RFC 7591).
+   */
+  stdioClientId?: string
   /** Further providers whose APIs tools use. */
   providers?: P
   /** Default: what `SESSION_PROVIDER` names. A store given here is not closed with the server. */
@@ -72,12 +87,20 @@ export interface ServerOptions<
   random?: RandomBytes
 }
 
-/** Ids tools may name in `auth`. */
-type IdsOf<S, P> =
+/** Who vouches for callers: the server's own sign-in, or the issuer that it trusts. */
+export type SignedInBy<S, I> = [S] extends [undefined]
+  ? [I] extends [undefined]
+    ? undefined
+    : ExternalIssuer
+  : S
+
+/** Ids tools may name in `auth`. With an issuer alone there are none: nothing keeps what its users connect. */
+type IdsOf<S, P> = [S] extends [ExternalIssuer] ? never : ProviderIds<S, P>
+type ProviderIds<S, P> =
   | (S extends Provider<infer Id> ? Id : never)
   | (P extends readonly (infer Each)[] ? (Each extends Provider<infer Id> ? Id : never) : never)
 
-/** A server without sign-in has no protected tools. */
+/** A server without sign-in and without issuer has no protected tools. */
 type AuthOn<S, P, Scope extends string> = [S] extends [undefined]
   ? undefined
   : Auth<IdsOf<S, P>, Scope> | undefined
@@ -123,8 +146,11 @@ export interface PromptDefinition<Input extends Schema | undefined, A, Known = o
 
 /** How to start. */
 export interface StartOptions {
-  /** Default `http`. */
-  transport?: 'http' | 'stdio'
+  /**
+   * Default `http`. `mounted`: another server listens and hands requests to `fetch` or has `app` mounted at its root;
+   * everything is checked and made ready, and whoever listens closes this server with its own.
+   */
+  transport?: 'http' | 'stdio' | 'mounted'
   /** Prints nothing. Default false. */
   silent?: boolean
   /** Throws a `ConfigurationError` instead of printing its sentence and ending the process. Default false. */
@@ -135,7 +161,7 @@ export interface StartOptions {
 
 /** An MCP server. */
 export interface Server<
-  S extends SignIn | undefined = SignIn | undefined,
+  S extends SignIn | ExternalIssuer | undefined = SignIn | ExternalIssuer | undefined,
   P extends readonly Provider[] = readonly Provider[],
   Scope extends string = string,
 > {
@@ -204,6 +230,11 @@ export interface Server<
    * @throws {ConfigurationError}
    */
   fetch(request: Request, info?: RequestEnvironment): Promise<Response>
+  /**
+   * Whether a path is the server's own: the MCP endpoint, its metadata, OAuth, account and health. For a host that
+   * decides by path what goes to `fetch`; routes added to `app` are not among them.
+   */
+  serves(path: string): boolean
   /** Takes no more requests, lets those under way finish for up to 10 s, and closes the store. */
   close(): Promise<void>
 }

@@ -13,7 +13,7 @@ const google = (): Provider<'google'> => fake.provider
 const eventsUrl = (day: string) => `https://google.example/events?day=${day}`
 
 /** What a deployer would set by environment. */
-const createServer = <const S extends Provider>(options: ServerOptions<S, readonly []>) =>
+const createServer = <const S extends Provider>(options: ServerOptions<S, readonly [], string, undefined>) =>
   createRealServer<S, readonly []>({
     ...options,
     store: createMemoryStore({ tenant: 'default' }),

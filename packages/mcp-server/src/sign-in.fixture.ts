@@ -30,6 +30,7 @@ export function createTestClient(serve: Serve, origin: string, configuredId?: st
     visited,
     pages,
     browse,
+    submit,
     /**
      * Signs in; pages that ask for a name get `name`. Away from the server, `elsewhere` says where the browser
      * comes back to.

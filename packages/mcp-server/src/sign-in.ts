@@ -18,6 +18,7 @@ import {
 } from '@sallyport/oauth'
 import type { Config } from './config.ts'
 import type { Environment } from './environment.ts'
+import { checkIssuerOffer, type ExternalIssuer } from './external-issuer.ts'
 import { isLoopback } from './loopback.ts'
 import { type Offer, offerName } from './offers.ts'
 import type { Provider, SignIn } from './provider.ts'
@@ -103,6 +104,7 @@ export interface SignInParts {
 /**
  * Checks that every `auth` can be satisfied.
  *
+ * @param issuer who issues the tokens; undefined: this server
  * @throws {ConfigurationError} when an offer needs sign-in or a provider and the server has none, or users were to sign
  *   in with a provider that only connects
  */
@@ -110,6 +112,7 @@ export function checkOffers(
   offers: readonly Offer[],
   signIn: SignIn | undefined,
   providers: readonly Provider[],
+  issuer?: string | ExternalIssuer,
 ): void {
   if (isProvider(signIn) && signIn.connectOnly) {
     throw new ConfigurationError(
@@ -130,9 +133,10 @@ export function checkOffers(
   for (const offer of offers) {
     const { rule } = offer
     if (!rule) continue
-    if (!signIn) {
+    if (!signIn && issuer !== undefined) checkIssuerOffer(offer, rule)
+    else if (!signIn) {
       throw new ConfigurationError(
-        `${offerName(offer)} requires auth, but the server has no sign-in: give createServer the option signIn.`,
+        `${offerName(offer)} requires auth, but the server has no sign-in: give createServer the option signIn, or issuer.`,
       )
     }
     for (const id of rule.providers.keys()) {
@@ -194,12 +198,14 @@ export function createSignIn(options: {
   offers: readonly Offer[]
   hasScopes: HasScopes
   settings: SignInOptions
+  /** Tokens come from another issuer; users sign in here to connect providers. */
+  connectionsOnly: boolean
   emit: EventSink
   clock: Clock
   random: RandomBytes
   warn: (message: string) => void
 }): SignInParts | undefined {
-  const { config, store, signIn, offers, settings, emit, clock, random } = options
+  const { config, store, signIn, offers, settings, connectionsOnly, emit, clock, random } = options
   const ring = createSecretRing(options.secrets)
   const revokesUpstream = settings.revokesUpstream ?? true
   const host = {
@@ -227,13 +233,14 @@ export function createSignIn(options: {
     login = isProvider(signIn) ? connect(signIn).connected.login : signIn
   } catch (error) {
     // Nobody has to sign in for what is all public: better a server without sign-in than none.
-    if (!(error instanceof ConfigurationError) || offers.some(offer => offer.rule)) throw error
+    const isNeeded = connectionsOnly || offers.some(offer => offer.rule)
+    if (!(error instanceof ConfigurationError) || isNeeded) throw error
     options.warn(`${error.message} Nothing needs sign-in, so the server runs without it.`)
     return undefined
   }
 
   const timed = offers.find(offer => offer.rule?.maxAgeSeconds !== undefined)
-  if (timed && !login.prompts?.includes('login')) {
+  if (timed && !connectionsOnly && !login.prompts?.includes('login')) {
     throw new ConfigurationError(
       `${offerName(timed)} has maxAgeSeconds, but ${login.label} does not tell when its users authenticated: ` +
         'remove it, or sign users in with a provider that does, such as oidc().',
@@ -257,6 +264,7 @@ export function createSignIn(options: {
       settings.connectAtSignIn,
     ),
     revokesUpstream,
+    connectionsOnly,
     ...(settings.sensitiveScopes && { sensitiveScopes: settings.sensitiveScopes }),
     ...(settings.openid !== undefined && { openid: settings.openid }),
     ...(settings.dpop !== undefined && { dpop: settings.dpop }),

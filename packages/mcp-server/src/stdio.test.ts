@@ -1,11 +1,23 @@
+import { once } from 'node:events'
+import { type AddressInfo, createServer } from 'node:net'
 import { fileURLToPath } from 'node:url'
 import { Client } from '@modelcontextprotocol/client'
 import { StdioClientTransport } from '@modelcontextprotocol/client/stdio'
 import { describe, expect, it } from 'vitest'
 import { eras } from './mcp-client.fixture.ts'
 
-describe.each(eras)('a %s client that starts the server as its own process', (_, versionNegotiation) => {
-  it('uses the tools that need no sign-in, and is told why the others do not work', async () => {
+/** A port nobody listens on. */
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const { port } = server.address() as AddressInfo
+  server.close()
+  await once(server, 'close')
+  return port
+}
+
+describe.each(eras)('a %s client that starts the server as its own process', (era, versionNegotiation) => {
+  it('uses the tools that need no sign-in, and gets a link where the others need one', async () => {
     const client = new Client({ name: 'test', version: '1' }, { versionNegotiation })
     await client.connect(
       new StdioClientTransport({
@@ -15,20 +27,29 @@ describe.each(eras)('a %s client that starts the server as its own process', (_,
           fileURLToPath(new URL('stdio-main.fixture.ts', import.meta.url)),
         ],
         stderr: 'ignore',
+        env: { PORT: String(await freePort()) },
       }),
     )
     const { tools } = await client.listTools()
-    expect(tools).toMatchObject([{ name: 'hello', inputSchema: { type: 'object' } }, { name: 'either' }])
+    expect(tools.map(({ name }) => name)).toEqual(['hello', 'either', 'whoami', 'secret', 'typed'])
     const call = async (name: string) => {
       const { content, isError } = await client.callTool({ name, arguments: {} })
       return [content[0]?.type === 'text' && content[0].text, isError === true]
     }
     expect(await call('hello')).toEqual(['hello', false])
     expect(await call('either')).toEqual(['nobody', false])
-    const refusal = (name: string) =>
-      `"${name}" needs a signed-in user, and over stdio nobody is: connect over HTTP.`
-    expect(await call('whoami')).toEqual([refusal('whoami'), true])
-    expect(await call('secret')).toEqual([refusal('secret'), true])
+    const link =
+      /^Sign in first\. Open this link in a browser on this computer, then try again: http:\/\/127\.0\.0\.1:\d+\/sign-in\/\S+$/
+    expect(await call('whoami')).toEqual([expect.stringMatching(link), true])
+    expect(await call('secret')).toEqual([expect.stringMatching(link), true])
+    expect(await call('typed')).toEqual([expect.stringMatching(link), true])
+    const refused = { message: expect.stringMatching(/Sign in first\. Open this link/) }
+    await expect(client.readResource({ uri: 'notes://all' })).rejects.toMatchObject(refused)
+    if (era === '2025') {
+      await expect(client.subscribeResource({ uri: 'notes://all' })).rejects.toMatchObject(refused)
+    }
+    await expect(client.getPrompt({ name: 'review' })).rejects.toMatchObject(refused)
+    await expect(client.callTool({ name: 'hidden', arguments: {} })).rejects.toThrow(/not found/)
     await client.close()
   }, 20_000)
 })

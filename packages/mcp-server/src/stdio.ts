@@ -1,8 +1,9 @@
 import type { Server } from './server.ts'
 
 /**
- * Serves the tools of a server over stdin and stdout, for a client that starts it as a process of its own. Tools
- * that need no signed-in user only; the others are left out. Logs go to stderr.
+ * Serves the tools of a server over stdin and stdout, for a client that starts it as a process of its own. The user is
+ * the one of `SALLYPORT_TOKEN`, or signs in through the browser of this machine with the link that a protected tool
+ * answers with. Logs go to stderr.
  *
  * @throws {ConfigurationError} when a setting cannot work
  */

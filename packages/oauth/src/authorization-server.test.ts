@@ -325,6 +325,25 @@ describe('what the server says of itself', () => {
     expect(await outcome(await fixture.refresh(client, 'x'))).toBe('401 invalid_client')
   })
 
+  it('R13: for the users of another issuer there are connections and nothing else', async () => {
+    const signIn = createFakeProvider('google', 'Google')
+    const connections = {
+      plan: () => ({ needs: [{ login: signIn, scopes: ['calendar'] }] }),
+      isConnected: async () => false,
+    }
+    const fixture = createFixture({ signIn, connections, connectionsOnly: true })
+    await fixture.server.start()
+    const paths = new Set(fixture.server.routes.map(({ path }) => path))
+    expect([...paths].sort()).toEqual(['/account', '/oauth/callback/:id', '/oauth/connect/:id'])
+    for (const path of ['/.well-known/oauth-authorization-server', '/oauth/jwks', '/oauth/authorize']) {
+      expect(await fixture.server.handle(new Request(issuer + path))).toBeUndefined()
+    }
+    expect(await fixture.store.listSigningKeys({ now: fixture.time.now })).toEqual([])
+    const link = await fixture.server.createConnectLink({ userId: 'u', providerId: 'google', scopes: [] })
+    expect((await send(fixture, new Request(link))).status).toBe(200)
+    await fixture.server.close()
+  })
+
   it('R5: with OpenID Connect off there is no id_token, no endpoint of it and no mention', async () => {
     const fixture = createFixture({ openid: false, signIn: createFakeProvider('google', 'Google') })
     const response = await send(fixture, new Request(`${issuer}/.well-known/oauth-authorization-server`))

@@ -87,7 +87,7 @@ const noConnections: ConnectionPlanner = { plan: () => ({ needs: [] }), isConnec
  */
 export function createAuthorizationServer(options: AuthorizationServerOptions): AuthorizationServer {
   checkOptions(options)
-  const { issuer, store, secrets, resources, defaultScopes, openid = true } = options
+  const { issuer, store, secrets, resources, defaultScopes, openid = true, connectionsOnly = false } = options
   const scopes = { ...options.scopes, ...(openid && { [openidScope]: openidWords }) }
   const { clock = systemClock, random = systemRandom, onEvent, signers } = options
   const signingAlgorithm = signers?.[0]?.alg ?? options.signingAlgorithm ?? 'ES256'
@@ -190,6 +190,7 @@ export function createAuthorizationServer(options: AuthorizationServerOptions): 
     maxPendingAuthorizations: options.maxPendingAuthorizations ?? 10_000,
     grantTypes: grantTypes.filter(name => isOffered[name] ?? true),
     openid,
+    connectionsOnly,
     dynamicRegistration,
     clientIdMetadataDocuments,
     redirectUriSchemes,
@@ -230,13 +231,13 @@ export function createAuthorizationServer(options: AuthorizationServerOptions): 
     admin: createAdmin(context),
     async start() {
       await store.check()
-      await signingKeys.active()
+      if (!connectionsOnly) await signingKeys.active()
       if (cleanup) return
       cleanup = setInterval(() => {
         const failed = (step: string) => () => emit({ type: 'store_unavailable', step })
         store.cleanupExpired({ now: clock() }).catch(failed('cleanupExpired'))
         // A server nobody calls rotates too.
-        signingKeys.rotateIfDue().catch(failed('rotateIfDue'))
+        if (!connectionsOnly) signingKeys.rotateIfDue().catch(failed('rotateIfDue'))
       }, cleanupIntervalSeconds * 1_000)
       // Tidying up is no reason for the process to stay.
       cleanup.unref()

@@ -33,6 +33,8 @@ export interface Context {
   /** Grants the token endpoint offers; those nobody may use are off. */
   readonly grantTypes: readonly string[]
   readonly openid: boolean
+  /** Tokens come from another issuer: nothing is issued here. */
+  readonly connectionsOnly: boolean
   readonly dynamicRegistration: boolean
   readonly clientIdMetadataDocuments: boolean
   readonly redirectUriSchemes: readonly string[]

@@ -74,6 +74,11 @@ export interface AuthorizationServerOptions {
    * time, and clients ask once more now and then. Default false.
    */
   dpopNonces?: boolean
+  /**
+   * Tokens come from another issuer, and its users come here to connect providers and to see what they connected: of
+   * the endpoints only `connect`, `callback` and `account` exist, and there are no signing keys. Default false.
+   */
+  connectionsOnly?: boolean
   /** Pre-registered clients. Default: none. */
   clients?: readonly ConfiguredClient[]
   /**

@@ -17,6 +17,9 @@ import { userinfo } from './endpoints/userinfo.ts'
 import type { SigningAlgorithm } from './options.ts'
 import type { Route } from './route.ts'
 
+/** What stays where another issuer has the rest. */
+const forConnections: ReadonlySet<Endpoint> = new Set([callback, connect, account])
+
 /** All endpoints of an authorization server, below the path of its issuer. What is off has no route (R13). */
 export function createRoutes(
   {
@@ -24,7 +27,8 @@ export function createRoutes(
     dynamicRegistration,
     resourceServers,
     openid: isOpenid,
-  }: Pick<Context, 'issuer' | 'dynamicRegistration' | 'resourceServers' | 'openid'>,
+    connectionsOnly,
+  }: Pick<Context, 'issuer' | 'dynamicRegistration' | 'resourceServers' | 'openid' | 'connectionsOnly'>,
   signingAlgorithm: SigningAlgorithm,
 ): readonly Route[] {
   const base = new URL(issuer).pathname.replace(/\/$/, '')
@@ -37,7 +41,7 @@ export function createRoutes(
     cors: 'open',
     readOnly: true,
   })
-  return [
+  const routes: readonly Route[] = [
     ...oauth.map(path => document(path, createMetadataEndpoint(isOpenid ? signingAlgorithm : undefined))),
     ...openid.map(path => document(path, createMetadataEndpoint(signingAlgorithm))),
     document(at('jwks'), jwks),
@@ -91,4 +95,5 @@ export function createRoutes(
         ]
       : []),
   ]
+  return connectionsOnly ? routes.filter(({ handler }) => forConnections.has(handler)) : routes
 }

@@ -19,7 +19,7 @@ export interface Example {
   close(): Promise<void>
 }
 
-/** Starts `examples/<name>/server.ts`, with a stand-in for each of its providers. */
+/** Starts `examples/<name>/server.ts`, or the file that the name ends with, with a stand-in for each of its providers. */
 export async function startExample(
   name: string,
   ...providers: { kind: UpstreamKind; apiOrigin: string }[]
@@ -64,7 +64,11 @@ export async function startExample(
   async function start(): Promise<void> {
     const started = spawn(
       process.execPath,
-      ['--conditions=sallyport-source', ...preload, join(examples, name, 'server.ts')],
+      [
+        '--conditions=sallyport-source',
+        ...preload,
+        join(examples, name.endsWith('.ts') ? name : `${name}/server.ts`),
+      ],
       {
         stdio: ['ignore', 'pipe', 'pipe'],
         env: {
@@ -82,7 +86,7 @@ export async function startExample(
       for (const stream of [started.stdout, started.stderr]) {
         stream.on('data', (chunk: Buffer) => {
           output += chunk
-          if (String(chunk).includes('"msg":"listening"')) listening()
+          if (/"msg":"listening"|^ready: /m.test(String(chunk))) listening()
         })
       }
     })

@@ -35,6 +35,7 @@ export async function answerInteraction(
   response: ServerResponse,
   form: URLSearchParams | undefined,
   deniedError: string,
+  resources: Readonly<Record<string, readonly string[]>>,
   onConsent: (consent: ConsentGiven) => void,
   /** What an account has granted before, where the provider adds that to a new grant. */
   earlierScopes: (sub: string) => readonly string[],
@@ -69,6 +70,10 @@ export async function answerInteraction(
   if (given.length > 0) grant.addOIDCScope(given.join(' '))
   // A scope neither granted nor refused would be asked for once more.
   if (refused.length > 0) grant.rejectOIDCScope(refused.join(' '))
+  for (const resource of [params.resource ?? []].flat().map(String)) {
+    const theirs = given.filter(scope => resources[resource]?.includes(scope))
+    if (theirs.length > 0) grant.addResourceScope(resource, theirs.join(' '))
+  }
   const grantId = await grant.save()
   onConsent({ grantId, sub, parameters: params })
   await provider.interactionFinished(

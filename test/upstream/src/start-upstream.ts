@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import { createServer, IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { decodeJwt, exportJWK, generateKeyPair, importJWK, type JWK, SignJWT } from 'jose'
-import Provider, { interactionPolicy } from 'oidc-provider'
+import Provider, { errors, interactionPolicy } from 'oidc-provider'
 import { accounts } from './accounts.ts'
 import { type ApiCaller, answerApi } from './api.ts'
 import { type Control, createControl } from './control.ts'
@@ -39,6 +39,11 @@ export interface UpstreamOptions {
   rotateRefreshTokens?: boolean
   /** Google: live refresh tokens per account; the oldest dies silently. Default 100. */
   refreshTokenCap?: number
+  /**
+   * Resource → scopes: where it is the issuer of other people's resource servers (RFC 8707). Their access tokens are
+   * JWTs, and clients register themselves, as MCP clients do. Default: none.
+   */
+  resources?: Readonly<Record<string, readonly string[]>>
 }
 
 export interface Upstream {
@@ -116,7 +121,7 @@ async function listen(server: Server, port: number): Promise<string> {
  * for and an API that its access tokens open.
  */
 export async function startUpstream(options: UpstreamOptions): Promise<Upstream> {
-  const { kind, clientId, clientSecret } = options
+  const { kind, clientId, clientSecret, resources } = options
   const facts = kinds[kind]
   const storage = createMemoryStorage()
   const state = createControl(storage)
@@ -166,7 +171,7 @@ export async function startUpstream(options: UpstreamOptions): Promise<Upstream>
         token_endpoint_auth_method: facts.clientAuthentication[0] ?? 'client_secret_post',
       },
     ],
-    clientAuthMethods: [...facts.clientAuthentication],
+    clientAuthMethods: [...facts.clientAuthentication, ...(resources ? (['none'] as const) : [])],
     clockTolerance: 0,
     conformIdTokenClaims: false,
     cookies: { keys: [randomBytes(32).toString('hex')] },
@@ -182,6 +187,24 @@ export async function startUpstream(options: UpstreamOptions): Promise<Upstream>
       devInteractions: { enabled: false },
       rpInitiatedLogout: { enabled: false },
       revocation: { enabled: true },
+      ...(resources && {
+        registration: { enabled: true },
+        resourceIndicators: {
+          enabled: true,
+          defaultResource: () => [],
+          useGrantedResource: () => true,
+          getResourceServerInfo(_, resource) {
+            const scopes = resources[resource]
+            if (!scopes) throw new errors.InvalidTarget()
+            return {
+              scope: scopes.join(' '),
+              audience: resource,
+              accessTokenFormat: 'jwt',
+              jwt: { sign: { alg: 'RS256' } },
+            }
+          },
+        },
+      }),
     },
     interactions: { policy, url: (_, interaction) => `/interaction/${interaction.uid}` },
     routes: {
@@ -347,7 +370,17 @@ export async function startUpstream(options: UpstreamOptions): Promise<Upstream>
               ({ openid }) => (openid as { scope?: string } | undefined)?.scope?.split(' ') ?? [],
             )
           : []
-      await answerInteraction(provider, state, request, response, form, denied, onConsent, earlierScopes)
+      await answerInteraction(
+        provider,
+        state,
+        request,
+        response,
+        form,
+        denied,
+        resources ?? {},
+        onConsent,
+        earlierScopes,
+      )
       return
     }
     if (

@@ -9,6 +9,7 @@ const ada: Caller = {
   userId: 'ada',
   clientId: 'client',
   issuer: 'https://mcp.example.com',
+  subject: 'ada',
   scopes: [],
   grantId: 'grant',
   authTime: undefined,

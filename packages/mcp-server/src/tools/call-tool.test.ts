@@ -24,6 +24,7 @@ const ada: Caller = {
   userId: 'ada',
   clientId: 'client',
   issuer: 'https://mcp.example.com',
+  subject: 'ada',
   scopes: ['mcp', 'notes'],
   grantId: 'grant',
   authTime: undefined,

@@ -2,8 +2,10 @@ import type { AccessToken } from '@sallyport/oauth'
 
 interface CallerBase {
   readonly clientId: string
-  /** Who issued the token. */
+  /** Who issued the token: this server, or the issuer it trusts. */
   readonly issuer: string
+  /** Whom the token speaks for, as its issuer names them (`sub`): unique at that issuer only. */
+  readonly subject: string
   readonly scopes: readonly string[]
   /** Id of the sign-in (token family). */
   readonly grantId: string
@@ -36,6 +38,7 @@ export const callerOf = (token: AccessToken): Caller | ClientCaller => ({
     : { principal: token.principal, userId: undefined }),
   clientId: token.clientId,
   issuer: token.issuer,
+  subject: token.subject,
   scopes: token.scopes,
   grantId: token.grantId,
   authTime: token.authTime,

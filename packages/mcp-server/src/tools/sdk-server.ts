@@ -17,6 +17,7 @@ import type { Registry } from '../registry.ts'
 import { readResource } from '../resources/read-resource.ts'
 import type { Call, Caller, ClientCaller } from './call-context.ts'
 import { callTool } from './call-tool.ts'
+import { errorResult } from './tool-result.ts'
 
 /** What a server tells its clients about itself. */
 export interface ServerIdentity {
@@ -45,9 +46,14 @@ export interface SdkServerUse {
   changes?: ServerEventBus | undefined
   /** Answers `tools/call` in place of the registry: a call that has begun already. */
   callTool?: (context: ServerContext) => ReturnType<typeof callTool>
+  /** Who calls, where no gate stands in front, or what they have to do first. Default: `caller`. */
+  admit?: (request: { method: string; params?: object | undefined }) => Promise<Admission>
   /** How a call asks its client. Default: it cannot. */
   exchangeOf?: (context: ServerContext) => ClientExchange | undefined
 }
+
+/** Who calls, or what the user has to do first. */
+export type Admission = { caller: Caller | ClientCaller | undefined } | { problem: string }
 
 /** What is announced: changes only where they can be told. */
 export function capabilitiesOf(registry: Registry, hearsChanges: boolean): ServerCapabilities {
@@ -75,56 +81,67 @@ export function createSdkServer(parts: SdkServerParts, use: SdkServerUse): McpSe
     { ...(instructions !== undefined && { instructions }), capabilities },
   )
   const { server } = mcp
-  const callerIn = (context: ServerContext) => callerOfRequest(context) ?? use.caller
-  const callOf = (request: { method: string; params?: object | undefined }, context: ServerContext): Call =>
+  const callOf = async (request: AnyRequest, context: ServerContext): Promise<Call> =>
     sdkCall(
       request.method,
       request.params as Call['params'],
       context,
-      callerIn(context),
+      use.admit ? await admitted(use.admit, request) : (callerOfRequest(context) ?? use.caller),
       use.era,
       use.exchangeOf?.(context),
     )
 
-  server.setRequestHandler('tools/list', (request, context) => lists.tools(callOf(request, context)))
+  server.setRequestHandler('tools/list', async (request, context) =>
+    lists.tools(await callOf(request, context)),
+  )
   server.setRequestHandler('tools/call', async (request, context) => {
     if (use.callTool) return use.callTool(context)
-    const call = callOf(request, context)
-    const tool = registry.tool(request.params.name)
-    if (!tool || !(await seesOffer(tool, call.caller, services.hasScopes))) {
-      throw new ProtocolError(ProtocolErrorCode.InvalidParams, `Tool ${request.params.name} not found`)
+    try {
+      const call = await callOf(request, context)
+      const tool = registry.tool(request.params.name)
+      if (!tool || !(await seesOffer(tool, call.caller, services.hasScopes))) {
+        throw new ProtocolError(ProtocolErrorCode.InvalidParams, `Tool ${request.params.name} not found`)
+      }
+      return await callTool(tool, call, services)
+    } catch (error) {
+      // The model reads results, and tells its user.
+      if (error instanceof NotAdmitted) return errorResult(error.message)
+      throw error
     }
-    return callTool(tool, call, services)
   })
   if (capabilities.resources) {
-    server.setRequestHandler('resources/list', (request, context) =>
-      lists.resources(callOf(request, context)),
+    server.setRequestHandler('resources/list', async (request, context) =>
+      lists.resources(await callOf(request, context)),
     )
-    server.setRequestHandler('resources/templates/list', (request, context) =>
-      lists.templates(callOf(request, context)),
+    server.setRequestHandler('resources/templates/list', async (request, context) =>
+      lists.templates(await callOf(request, context)),
     )
     server.setRequestHandler('resources/read', async (request, context) => {
       const { uri } = request.params
+      const call = await callOf(request, context)
       const found = registry.findResource(uri)
-      if (!found || !(await seesOffer(found.resource, callerIn(context), services.hasScopes))) {
+      if (!found || !(await seesOffer(found.resource, call.caller, services.hasScopes))) {
         throw new ResourceNotFoundError(uri)
       }
-      return readResource(found, uri, callOf(request, context), services)
+      return readResource(found, uri, call, services)
     })
   }
   if (capabilities.prompts) {
-    server.setRequestHandler('prompts/list', (request, context) => lists.prompts(callOf(request, context)))
+    server.setRequestHandler('prompts/list', async (request, context) =>
+      lists.prompts(await callOf(request, context)),
+    )
     server.setRequestHandler('prompts/get', async (request, context) => {
+      const call = await callOf(request, context)
       const prompt = registry.prompt(request.params.name)
-      if (!prompt || !(await seesOffer(prompt, callerIn(context), services.hasScopes))) {
+      if (!prompt || !(await seesOffer(prompt, call.caller, services.hasScopes))) {
         throw new ProtocolError(ProtocolErrorCode.InvalidParams, `Prompt ${request.params.name} not found`)
       }
-      return getPrompt(prompt, callOf(request, context), services)
+      return getPrompt(prompt, call, services)
     })
   }
   if (capabilities.completions) {
-    server.setRequestHandler('completion/complete', (request, context) =>
-      complete(registry, callOf(request, context), services),
+    server.setRequestHandler('completion/complete', async (request, context) =>
+      complete(registry, await callOf(request, context), services),
     )
   }
   // The SDK compares `Mcp-Param-*` headers with what this says; it would ask its own registry, which is empty.
@@ -132,7 +149,7 @@ export function createSdkServer(parts: SdkServerParts, use: SdkServerUse): McpSe
     const tool = registry.tool(toolName)
     return tool?.paramHeaders && tool.enabled ? { ...tool.input?.json } : undefined
   }
-  if (use.changes) tellChanges(mcp, parts, use.era, use.changes)
+  if (use.changes) tellChanges(mcp, parts, use, use.changes)
   return mcp
 }
 
@@ -140,15 +157,17 @@ export function createSdkServer(parts: SdkServerParts, use: SdkServerUse): McpSe
 function tellChanges(
   mcp: McpServer,
   { registry }: SdkServerParts,
-  era: SdkServerUse['era'],
+  { era, admit }: Pick<SdkServerUse, 'era' | 'admit'>,
   changes: ServerEventBus,
 ): void {
   const { server } = mcp
   const subscribed = new Set<string>()
   const { resources } = server.getCapabilities()
   if (resources) {
-    // Who may read it was asked before, at the gate: a subscription is judged as a reading.
-    server.setRequestHandler('resources/subscribe', ({ params: { uri } }) => {
+    // Who may read it is asked before, at the gate or by `admit`: a subscription is judged as a reading.
+    server.setRequestHandler('resources/subscribe', async request => {
+      const { uri } = request.params
+      if (admit) await admitted(admit, request)
       if (!registry.findResource(uri)) throw new ResourceNotFoundError(uri)
       subscribed.add(uri)
       return {}
@@ -182,3 +201,19 @@ function tellChanges(
 
 const callerOfRequest = ({ http }: ServerContext) =>
   http?.authInfo?.extra?.caller as Caller | ClientCaller | undefined
+
+type AnyRequest = { method: string; params?: object | undefined }
+
+/** A request that has to wait for its user. */
+class NotAdmitted extends ProtocolError {
+  constructor(problem: string) {
+    super(ProtocolErrorCode.InvalidParams, problem)
+  }
+}
+
+/** @throws {NotAdmitted} with what the user has to do first */
+async function admitted(admit: NonNullable<SdkServerUse['admit']>, request: AnyRequest) {
+  const admission = await admit(request)
+  if ('problem' in admission) throw new NotAdmitted(admission.problem)
+  return admission.caller
+}

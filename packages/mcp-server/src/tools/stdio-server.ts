@@ -5,12 +5,9 @@ import { createLists, type ListSettings } from '../calls/lists.ts'
 import type { CallServices } from '../calls/perform.ts'
 import type { InFlight } from '../in-flight.ts'
 import type { Log } from '../log.ts'
-import { isOpen, type Offer } from '../offers.ts'
 import type { Registry } from '../registry.ts'
 import { hasScopes } from '../scope-hierarchy.ts'
-import type { Tool } from './define-tool.ts'
-import { createSdkServer, type ServerIdentity } from './sdk-server.ts'
-import { ToolError } from './tool-error.ts'
+import { createSdkServer, type SdkServerParts, type SdkServerUse, type ServerIdentity } from './sdk-server.ts'
 
 /** A server on stdin and stdout. */
 export interface StdioHandle {
@@ -18,74 +15,50 @@ export interface StdioHandle {
 }
 
 /**
- * Serves over stdio, where nobody is signed in: what is protected is not listed, and calling a protected tool says why.
+ * Serves over stdio, where there is one client.
+ *
+ * @param options.admit who calls, found out anew at each request. Default: nobody, which is right where all is public
  */
-export function serveOffers(options: {
+export function serveOffers(
+  parts: SdkServerParts,
+  options: { changes: ServerEventBus; admit?: SdkServerUse['admit']; log: Log },
+): StdioHandle {
+  const { changes, admit, log } = options
+  return serveStdio(
+    ({ era }) =>
+      createSdkServer(parts, {
+        caller: undefined,
+        era,
+        hearsChanges: true,
+        changes,
+        ...(admit && { admit }),
+      }),
+    { onerror: error => log.debug({ err: error }, 'mcp') },
+  )
+}
+
+/** Serves what is all public: nobody is signed in, and nothing is opened that only they would need. */
+export function servePublicOffers(options: {
   identity: ServerIdentity
   registry: Registry
-  settings: ListSettings
+  lists: ListSettings
   changes: ServerEventBus
   exposeErrors: boolean
   emit: EventSink
   log: Log
   inFlight: InFlight
 }): StdioHandle {
-  const { registry, log } = options
+  const { identity, registry, changes, exposeErrors, emit, log } = options
   const services: CallServices = {
     providers: new Map(),
-    connectLink: () => Promise.reject(new Error('nobody is signed in over stdio')),
+    connectLink: () => Promise.reject(new Error('nobody is signed in')),
     hasScopes,
-    exposeErrors: options.exposeErrors,
-    emit: options.emit,
+    exposeErrors,
+    emit,
     log,
     now: () => performance.now(),
     track: options.inFlight.track,
   }
-  const open = openOffers(registry)
-  const parts = {
-    identity: options.identity,
-    registry: open,
-    services,
-    lists: createLists(open, services, options.settings),
-  }
-  return serveStdio(
-    ({ era }) =>
-      createSdkServer(parts, { caller: undefined, era, hearsChanges: true, changes: options.changes }),
-    { onerror: error => log.debug({ err: error }, 'mcp') },
-  )
+  const lists = createLists(registry, services, options.lists)
+  return serveOffers({ identity, registry, services, lists }, { changes, log })
 }
-
-/** What anybody may use; a protected tool still answers, with the reason why it cannot. */
-function openOffers(registry: Registry): Registry {
-  return {
-    ...registry,
-    tools: () => registry.tools().filter(isOpen),
-    prompts: () => registry.prompts().filter(isOpen),
-    resources: () => registry.resources().filter(isOpen),
-    templates: () => registry.templates().filter(isOpen),
-    tool(name) {
-      const tool = registry.tool(name)
-      return tool && !isOpen(tool) && !tool.rule?.hidden ? refusing(tool) : tool
-    },
-    prompt: name => onlyOpen(registry.prompt(name)),
-    template: uriTemplate => onlyOpen(registry.template(uriTemplate)),
-    findResource(uri) {
-      const found = registry.findResource(uri)
-      return found && isOpen(found.resource) ? found : undefined
-    },
-  }
-}
-
-const onlyOpen = <O extends Offer>(offer: O | undefined): O | undefined =>
-  offer && isOpen(offer) ? offer : undefined
-
-/** A stand-in that takes any input, so that what comes back is the reason and not a complaint about arguments. */
-const refusing = (tool: Tool): Tool => ({
-  ...tool,
-  rule: undefined,
-  input: undefined,
-  output: undefined,
-  run: () => {
-    throw new ToolError(`"${tool.name}" needs a signed-in user, and over stdio nobody is: connect over HTTP.`)
-  },
-})

@@ -126,6 +126,18 @@ describe('R72: the account page', () => {
     )
   })
 
+  it('speaks of no apps where they get their access from another issuer', async () => {
+    const fixture = createFixture({
+      needs: { linkedin: ['post:write'] },
+      context: { connectionsOnly: true },
+    })
+    const before = await fixture.browser().open(url)
+    expect(before.html).toContain('which accounts you have connected to')
+    const { page } = await signIn(fixture, 'ada')
+    expect(page.html).toContain('Accounts you have connected')
+    expect(before.html + page.html).not.toMatch(/\bapps?\b/i)
+  })
+
   it('ends the access of one app, at once, and says by whom', async () => {
     const fixture = createFixture()
     const ada = await allow(fixture, 'ada')

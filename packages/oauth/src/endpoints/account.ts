@@ -56,7 +56,9 @@ async function show(context: Context, request: Request): Promise<Response> {
   })
   const place = placeOf(context)
   if (userId === undefined) {
-    const page = { ...place, signInLabel: signIn.label, signIn: form({ kind: 'sign-in' }) }
+    const signInForm = form({ kind: 'sign-in' })
+    const showsApps = !context.connectionsOnly
+    const page = { ...place, signInLabel: signIn.label, showsApps, signIn: signInForm }
     return accountSignInPage(page, browser.headers)
   }
   const [grants, connections] = await Promise.all([
@@ -67,13 +69,15 @@ async function show(context: Context, request: Request): Promise<Response> {
   return accountPage(
     {
       ...place,
-      grants: grants.map(summarizeGrant).map(grant => ({
-        ...grant,
-        words: grant.scopes.map(scope =>
-          Object.hasOwn(context.scopes, scope) ? context.scopes[scope]! : scope,
-        ),
-        revoke: form({ kind: 'revoke', userId, grantId: grant.grantId }),
-      })),
+      grants: context.connectionsOnly
+        ? undefined
+        : grants.map(summarizeGrant).map(grant => ({
+            ...grant,
+            words: grant.scopes.map(scope =>
+              Object.hasOwn(context.scopes, scope) ? context.scopes[scope]! : scope,
+            ),
+            revoke: form({ kind: 'revoke', userId, grantId: grant.grantId }),
+          })),
       providers: await Promise.all(
         [...new Set(summaries.map(({ provider }) => provider))].map(async provider => {
           const login = findLogin(context, provider)

@@ -16,8 +16,8 @@ export interface AccountForm {
 }
 
 export interface AccountPage extends Place {
-  /** `words`: what each scope allows. */
-  grants: readonly (GrantSummary & { words: readonly string[]; revoke: AccountForm })[]
+  /** `words`: what each scope allows. Undefined where apps get their access from another issuer. */
+  grants: readonly (GrantSummary & { words: readonly string[]; revoke: AccountForm })[] | undefined
   /** What is connected, provider by provider. */
   providers: readonly ConnectedProvider[]
   signOut: AccountForm
@@ -41,12 +41,12 @@ type ConnectedAccount = Omit<ConnectionSummary, 'provider' | 'account'> & {
 
 /** The page before sign-in. */
 export function accountSignInPage(
-  page: Place & { signInLabel: string; signIn: AccountForm },
+  page: Place & { signInLabel: string; showsApps: boolean; signIn: AccountForm },
   headers: Headers,
 ): Response {
-  const { serverName, serverHost, signInLabel, signIn } = page
+  const { serverName, serverHost, signInLabel, showsApps, signIn } = page
   const body = html`<h1>Your account</h1>
-<p>See which apps may use <bdi>${serverName}</bdi> as you, and end what you no longer want.</p>
+<p>See which ${showsApps ? 'apps may use' : 'accounts you have connected to'} <bdi>${serverName}</bdi>${showsApps && ' as you'}, and end what you no longer want.</p>
 ${form(signIn, html`<div class="actions"><button class="primary" type="submit">Sign in with ${signInLabel}</button></div>`)}`
   return renderPage({ title: 'Your account', serverName, serverHost, body }, { headers })
 }
@@ -55,8 +55,11 @@ ${form(signIn, html`<div class="actions"><button class="primary" type="submit">S
 export function accountPage(page: AccountPage, headers: Headers): Response {
   const { serverName, serverHost, grants, providers, signOut } = page
   const body = html`<h1>Your account</h1>
-<h2>Apps that may use <bdi>${serverName}</bdi> as you</h2>
-${grants.length === 0 ? html`<p class="soft">None.</p>` : html`<ul class="entries">${grants.map(grantEntry)}</ul>`}
+${
+  grants &&
+  html`<h2>Apps that may use <bdi>${serverName}</bdi> as you</h2>
+${grants.length === 0 ? html`<p class="soft">None.</p>` : html`<ul class="entries">${grants.map(grantEntry)}</ul>`}`
+}
 <h2>Accounts you have connected</h2>
 ${
   providers.length === 0
@@ -107,7 +110,7 @@ const problems: Readonly<Record<LoginErrorReason, { status: number; title: strin
   },
 }
 
-function grantEntry(grant: AccountPage['grants'][number]): Html {
+function grantEntry(grant: NonNullable<AccountPage['grants']>[number]): Html {
   const { clientId, words, createdAt, lastUsedAt, revoke } = grant
   const { name, host } = displayClient({ ...grant, kind: kindOf(clientId) })
   return html`<li><div><strong><bdi>${name}</bdi></strong>

@@ -1,5 +1,7 @@
 interface AnyAccessToken {
   clientId: string
+  /** `sub`, as the issuer names who the token speaks for. */
+  subject: string
   scopes: readonly string[]
   /** The audience: the one resource it was issued for. */
   resource: string

@@ -107,6 +107,7 @@ describe('a good access token', () => {
     expect(await verifier.verifyAccessToken(await issue(), resource)).toEqual({
       principal: 'user',
       userId: 'user',
+      subject: 'user',
       clientId: 'client',
       scopes: ['a', 'b'],
       resource,

@@ -82,6 +82,7 @@ export function createAccessTokenVerifier({
 function toAccessToken(claims: AccessTokenClaims): AccessToken {
   const token = {
     clientId: claims.client_id,
+    subject: claims.sub,
     scopes: Object.freeze(claims.scope.split(' ').filter(scope => scope !== '')),
     resource: claims.aud,
     issuer: claims.iss,
