@@ -184,7 +184,7 @@ describe.each(windows)('in a window that is $title', ({ title, options }) => {
       await signIn(page)
       await page.waitForURL(`${origin}/account`)
       await inspectPage(page, name('account'))
-      await page.getByRole('button', { name: 'Disconnect Test Cloud' }).click()
+      await page.getByRole('button', { name: `Disconnect ${accounts[0].email}` }).click()
       await page.getByRole('button', { name: 'End access of Browser test' }).focus()
       await page.keyboard.press('Enter')
       await page.getByText('None.').nth(1).waitFor()
