@@ -6,7 +6,7 @@ import { eventsUrl } from './events-url.ts'
 const calendar = 'https://www.googleapis.com/auth/calendar.readonly'
 const linkedinApi = 'https://api.linkedin.com'
 
-const server = createServer({
+export const server = createServer({
   name: 'many-accounts',
   version: '1.0.0',
   signIn: google(),
