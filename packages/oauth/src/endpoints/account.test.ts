@@ -255,8 +255,10 @@ describe('sign-in to the account page', () => {
     await allow(fixture, 'ada')
     const { browser, page } = await signIn(fixture, 'ada')
     const value = browser.cookies.get(sessionCookie)!
+    // Not the last character: some of its bits mean nothing.
+    const changed = value.at(-5) === 'A' ? 'B' : 'A'
     for (const other of [
-      `${value.slice(0, -2)}AA`,
+      `${value.slice(0, -5)}${changed}${value.slice(-4)}`,
       button(page, 'Sign out of this page').request,
       's1.x.y',
       'x',
