@@ -126,11 +126,12 @@ describe('the quickstart', () => {
 
   it('says where to point which client, and where its data lies', async () => {
     example = await startExample('quickstart')
-    const { mcpUrl } = example
-    expect(example.output()).toContain(`claude mcp add --transport http quickstart ${mcpUrl}`)
-    expect(example.output()).toContain('mcp-remote')
-    expect(example.output()).toContain('.vscode/mcp.json')
-    expect(example.output()).toMatch(/Data: \S+/)
+    const { mcpUrl, output } = example
+    // The log says first that it listens: it comes through another pipe.
+    await expect.poll(output, { timeout: 30_000 }).toMatch(/Data: \S+/)
+    expect(output()).toContain(`claude mcp add --transport http quickstart ${mcpUrl}`)
+    expect(output()).toContain('mcp-remote')
+    expect(output()).toContain('.vscode/mcp.json')
   })
 })
 
