@@ -7,6 +7,7 @@ it('the bench of calls runs: every contender answers the call in both eras', asy
   const samples = await measure({
     contenders: contenderNames,
     rounds: 1,
+    warmUpRounds: 0,
     requests: 2,
     concurrency: 2,
     // The sources, so that no test depends on a build.

@@ -5,8 +5,9 @@ import { renderTable } from './table.ts'
 
 const { values } = parseArgs({
   options: {
-    rounds: { type: 'string', default: '7' },
-    requests: { type: 'string', default: '2000' },
+    rounds: { type: 'string', default: '5' },
+    warmup: { type: 'string', default: '2' },
+    requests: { type: 'string', default: '4000' },
     concurrency: { type: 'string', default: '64' },
     only: { type: 'string' },
     profile: { type: 'string' },
@@ -16,6 +17,7 @@ const wanted = values.only?.split(',') ?? contenderNames
 const samples = await measure({
   contenders: contenderNames.filter(name => wanted.includes(name)),
   rounds: Number(values.rounds),
+  warmUpRounds: Number(values.warmup),
   requests: Number(values.requests),
   concurrency: Number(values.concurrency),
   execArgv: [

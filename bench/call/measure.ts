@@ -15,8 +15,10 @@ export interface Sample {
 
 export interface MeasureOptions {
   contenders: readonly ContenderName[]
-  /** Rounds that count; one more goes before them to warm up. */
+  /** Rounds that count. */
   rounds: number
+  /** Rounds before them, while V8 still compiles what it meets. */
+  warmUpRounds: number
   /** Calls of each era in a round. */
   requests: number
   /** Calls on their way at once. */
@@ -27,7 +29,7 @@ export interface MeasureOptions {
 
 /** Runs the contenders round by round, one after another in each (A B C A B C …), and measures their processes. */
 export async function measure(options: MeasureOptions): Promise<Sample[]> {
-  const { contenders, rounds, requests, concurrency, execArgv = [] } = options
+  const { contenders, rounds, warmUpRounds, requests, concurrency, execArgv = [] } = options
   const running: { name: ContenderName; pool: Pool; token: string; child: ReturnType<typeof fork> }[] = []
   const samples: Sample[] = []
   try {
@@ -43,7 +45,7 @@ export async function measure(options: MeasureOptions): Promise<Sample[]> {
       const pool = new Pool(`http://localhost:${ready.port}`, { connections: concurrency })
       running.push({ name, pool, token: ready.token, child })
     }
-    for (let round = 0; round <= rounds; round++) {
+    for (let round = -warmUpRounds; round < rounds; round++) {
       for (const { name, pool, token, child } of running) {
         const cpu = async () => {
           child.send('cpu')
@@ -61,8 +63,7 @@ export async function measure(options: MeasureOptions): Promise<Sample[]> {
           const after = await cpu()
           const stray = bodies.find(body => !body.includes('"text":"hello"'))
           if (stray !== undefined) throw new Error(`${name} answered ${stray.slice(0, 200)}`)
-          // The first round warms up.
-          if (round > 0) samples.push({ contender: name, era, cpuMicros: (after - before) / requests })
+          if (round >= 0) samples.push({ contender: name, era, cpuMicros: (after - before) / requests })
         }
       }
     }

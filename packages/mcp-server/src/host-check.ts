@@ -5,6 +5,8 @@ import { isLoopback, loopbackNames } from './loopback.ts'
 export interface HostCheck {
   /** A refusal when the request names a host that is not this server: a page that rebinds DNS does. */
   checkHost(request: Request): Response | undefined
+  /** Whether a value of `Host` is a name of this server. */
+  isOwnHost(host: string): boolean
   /** A refusal when a page of another origin sends the request. No `Origin`: not a page. */
   checkOrigin(request: Request): Response | undefined
   /** Whether pages of this origin were allowed by configuration, and so may read the answers. */
@@ -39,12 +41,15 @@ export function createHostCheck(options: {
   const own = new Set([options.publicUrl, ...localOrigins])
   const allowed = new Set(options.allowedOrigins)
 
+  const isOwnHost = (host: string) => hosts.has(host) || hosts.has(host.toLowerCase())
+
   return {
+    isOwnHost,
     checkHost(request) {
       const header = request.headers.get('host')
       // The target of the request line can name another host than the header does; both must be ours.
       const names = [new URL(request.url).host, ...(header === null ? [] : [header])]
-      if (names.every(name => hosts.has(name.toLowerCase()))) return undefined
+      if (names.every(isOwnHost)) return undefined
       return jsonResponse(
         {
           error: 'invalid_request',

@@ -116,7 +116,7 @@ export function answerLean(
     exchange: ClientExchange | undefined
   },
 ): Promise<string | Response> {
-  const { tool, id, params, era } = lean
+  const { tool, id, era } = lean
   return new Promise((resolve, reject) => {
     let client: Promise<ServerContext> | undefined
     const handOver = () =>
@@ -132,21 +132,10 @@ export function answerLean(
             resolve(response)
           }, reject)
       })
-    const call: Call = {
-      id,
-      method: 'tools/call',
-      params,
-      era,
-      caller,
-      ...(options.exchange && { exchange: options.exchange }),
-      get signal() {
-        return request.signal
-      },
-      client() {
-        client ??= handOver()
-        return client
-      },
-    }
+    const call = new DirectCall(lean, request, caller, options.exchange, () => {
+      client ??= handOver()
+      return client
+    })
     const outcome = callTool(tool, call, options.services)
     outcome.then(result => {
       if (client) return
@@ -159,6 +148,37 @@ export function answerLean(
       resolve(directAnswer(era, id, result as CallToolResult, options.identity))
     }, reject)
   })
+}
+
+/** A class, because an object with a getter of its own costs more than the rest of a call. */
+class DirectCall implements Call {
+  readonly id: RequestId
+  readonly method = 'tools/call'
+  readonly params: Readonly<Record<string, unknown>>
+  readonly era: Call['era']
+  readonly caller: Call['caller']
+  readonly exchange: ClientExchange | undefined
+  readonly client: () => Promise<ServerContext>
+  readonly #request: Request
+  constructor(
+    { id, params, era }: LeanCall,
+    request: Request,
+    caller: Call['caller'],
+    exchange: ClientExchange | undefined,
+    client: () => Promise<ServerContext>,
+  ) {
+    this.id = id
+    this.params = params
+    this.era = era
+    this.caller = caller
+    this.exchange = exchange
+    this.client = client
+    this.#request = request
+  }
+  // Made when somebody looks: most handlers never do.
+  get signal() {
+    return this.#request.signal
+  }
 }
 
 /** The body of the very answer that the engine would give. */

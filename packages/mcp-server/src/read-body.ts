@@ -57,6 +57,8 @@ export function parseJson(bytes: Uint8Array): unknown {
 }
 
 function isShallow(text: string): boolean {
+  // Most messages open fewer brackets than they could nest; to count these is a fraction of walking the text.
+  if (countOf('{', text) + countOf('[', text) <= maxJsonDepth) return true
   let depth = 0
   let inString = false
   for (let index = 0; index < text.length; index++) {
@@ -70,4 +72,16 @@ function isShallow(text: string): boolean {
     } else if (char === 0x7d || char === 0x5d) depth--
   }
   return true
+}
+
+function countOf(bracket: '{' | '[', text: string): number {
+  let count = 0
+  for (
+    let at = text.indexOf(bracket);
+    at !== -1 && count <= maxJsonDepth;
+    at = text.indexOf(bracket, at + 1)
+  ) {
+    count++
+  }
+  return count
 }

@@ -53,17 +53,33 @@ export function inRequest<T>(
   }: { sourceHash?: string; limitsStoreWait?: boolean; newId?: () => string } = {},
 ): T {
   const outer = scopes.getStore()
-  let id: string | undefined
-  const scope: RequestScope = {
-    sourceHash: sourceHash ?? outer?.sourceHash,
-    storeWait: outer?.storeWait ?? (limitsStoreWait ? createStoreWait() : undefined),
-    // Made when somebody asks: most requests have no event.
-    get requestId() {
-      id ??= outer?.requestId ?? newId()
-      return id
-    },
+  const wait = outer?.storeWait ?? (limitsStoreWait ? createStoreWait() : undefined)
+  return scopes.run(new OpenScope(outer, sourceHash ?? outer?.sourceHash, wait, newId), run)
+}
+
+/** A class, because an object with a getter of its own costs more than the rest of a scope. */
+class OpenScope implements RequestScope {
+  readonly sourceHash: string | undefined
+  readonly storeWait: StoreWait | undefined
+  readonly #outer: RequestScope | undefined
+  readonly #newId: () => string
+  #id: string | undefined
+  constructor(
+    outer: RequestScope | undefined,
+    sourceHash: string | undefined,
+    storeWait: StoreWait | undefined,
+    newId: () => string,
+  ) {
+    this.#outer = outer
+    this.sourceHash = sourceHash
+    this.storeWait = storeWait
+    this.#newId = newId
   }
-  return scopes.run(scope, run)
+  // Made when somebody asks: most requests have no event.
+  get requestId() {
+    this.#id ??= this.#outer?.requestId ?? this.#newId()
+    return this.#id
+  }
 }
 
 /** The request at hand; undefined outside of requests. */

@@ -71,7 +71,8 @@ type TokenArguments<ProviderId extends string> = [
 
 /**
  * What a handler gets besides its input, the same for tools, resources and prompts. Its functions need no `this` and
- * may be destructured. Code deep in a call finds it with `currentCall()`.
+ * may be destructured; a copy (`{ ...context }`) would hold the caller only. Code deep in a call finds it with
+ * `currentCall()`.
  */
 export interface CallContext<
   C extends Caller | ClientCaller | undefined = Caller | undefined,
@@ -145,7 +146,7 @@ export interface Call extends CallRequest {
   readonly caller: Caller | ClientCaller | undefined
   readonly signal: AbortSignal
   /** How the client is asked. Default: it cannot be. */
-  readonly exchange?: ClientExchange
+  readonly exchange?: ClientExchange | undefined
   /**
    * The way to the client while the call runs. Asking for it may open a stream, so only what needs the client asks:
    * most calls never do.
@@ -153,95 +154,70 @@ export interface Call extends CallRequest {
   client(): Promise<ServerContext>
 }
 
-/** Makes the context of one call. */
-export function createCallContext(call: {
+/** What the context of a call is made of. */
+export interface CallWork {
   /** Whose handler gets it, for messages, such as `Tool "events"`. */
-  where: string
-  rule: AccessRule | undefined
-  caller: Caller | ClientCaller | undefined
-  providers: ReadonlyMap<string, NamedProvider>
-  call: Call
+  readonly where: string
+  readonly rule: AccessRule | undefined
+  readonly caller: Caller | ClientCaller | undefined
+  readonly providers: ReadonlyMap<string, NamedProvider>
+  readonly call: Call
   /** Makes the log, once somebody writes to it. */
-  log: () => ToolLog
+  readonly log: () => ToolLog
   /** How the client is asked. Default: it cannot be. */
-  exchange?: ClientExchange
+  readonly exchange?: ClientExchange | undefined
   /** What a failed call needs. Default: nothing that could be asked for. */
-  needOf?: NeedOf
+  readonly needOf?: NeedOf
   /** Default: the platform's. */
-  fetch?: typeof fetch
-}): AnyCallContext {
-  const { caller, where, call: request } = call
-  // R115: only a user has tokens of providers.
-  const userId = caller?.userId
-  const needs = call.rule?.providers ?? noProviders
-  const connectedTo = (id: string): ConnectedProvider => {
-    const provider = needs.has(id) ? call.providers.get(id) : undefined
-    if (!provider) throw new Error(`${where} does not name provider "${id}" in its auth.`)
-    return provider.connected
-  }
-  /** The provider that is meant, and the user's part in it. */
-  const ofUser = (provider: string | undefined) => {
-    const id = provider ?? (needs.size === 1 ? [...needs.keys()][0] : undefined)
-    if (id === undefined) {
-      throw new Error(`${where} names ${needs.size} providers: say which one you mean.`)
-    }
-    const connected = connectedTo(id)
-    if (userId === undefined) throw new ToolError('Sign in first: this needs an account of yours.')
-    return { connected, userId, scopes: needs.get(id) ?? [] }
-  }
-  const { exchange = noExchange } = call
-  /** Work that needs an account: done again once the user has connected it. */
-  const connecting = async <T>(work: () => Promise<T>): Promise<T> => {
-    try {
-      return await work()
-    } catch (error) {
-      const need = error instanceof ConnectionRequiredError ? call.needOf?.(error) : undefined
-      if (!need) throw error
-      await exchange.connect(need)
-      return work()
-    }
-  }
-  let asking: Asking | undefined
-  // One for the whole call: it numbers the questions.
-  const ask = () => {
-    asking ??= createAsking(exchange)
-    return asking
-  }
-  /** Only providers the offer names may see the user's token, however many the server has. */
-  const providerFor = (url: URL) => [...needs.keys()].find(id => connectedTo(id).isApiUrl(url))
-  let log: CallLog | undefined
-  // What a handler prints by accident says who called, and nothing that opens a door (R192).
-  const visible = () => ({ offer: where, caller })
+  readonly fetch?: typeof fetch
+}
 
-  return {
-    caller,
-    // Made when they are read: most handlers read none of them.
-    get clientCan() {
-      return ask().clientCan
-    },
-    get elicit() {
-      return ask().elicit
-    },
-    get sample() {
-      return ask().sample
-    },
-    get roots() {
-      return ask().roots
-    },
-    get signal() {
-      return request.signal
-    },
-    get log() {
-      log ??= callLog(call.log(), request)
-      return log
-    },
-    get request() {
-      return { id: request.id, method: request.method, params: request.params, era: request.era }
-    },
-    async progress(progress, total, message) {
-      const token = progressTokenOf(request)
+/** Makes the context of one call. */
+export const createCallContext = (work: CallWork): AnyCallContext => new HandlerContext(work)
+
+/**
+ * Everything but the caller is made when it is read: most handlers read one or two of its members. A class, because V8
+ * makes a shape of its own for each object that a literal gives a getter, which costs more than a call does.
+ */
+class HandlerContext implements AnyCallContext {
+  readonly caller: Caller | ClientCaller | undefined
+  readonly #work: CallWork
+  #asking: Asking | undefined
+  #log: CallLog | undefined
+  constructor(work: CallWork) {
+    this.caller = work.caller
+    this.#work = work
+  }
+
+  get clientCan() {
+    return this.#ask().clientCan
+  }
+  get elicit() {
+    return this.#ask().elicit
+  }
+  get sample() {
+    return this.#ask().sample
+  }
+  get roots() {
+    return this.#ask().roots
+  }
+  get signal() {
+    return this.#work.call.signal
+  }
+  get log() {
+    this.#log ??= callLog(this.#work.log(), this.#work.call)
+    return this.#log
+  }
+  get request(): CallRequest {
+    const { id, method, params, era } = this.#work.call
+    return { id, method, params, era }
+  }
+  get progress(): AnyCallContext['progress'] {
+    const { call } = this.#work
+    return async (progress, total, message) => {
+      const token = progressTokenOf(call)
       if (token === undefined) return
-      const { mcpReq } = await request.client()
+      const { mcpReq } = await call.client()
       await mcpReq.notify({
         method: 'notifications/progress',
         params: {
@@ -251,35 +227,97 @@ export function createCallContext(call: {
           ...(message !== undefined && { message }),
         },
       })
-    },
-    async token(provider, choice) {
-      const { connected, userId, scopes } = ofUser(provider)
-      return connecting(() => connected.token(userId, scopes, choice?.account))
-    },
-    async connection(provider, choice) {
-      const { connected, userId, scopes } = ofUser(provider)
+    }
+  }
+  get token(): AnyCallContext['token'] {
+    return async (provider, choice) => {
+      const { connected, userId, scopes } = this.#ofUser(provider)
+      return this.#connecting(() => connected.token(userId, scopes, choice?.account))
+    }
+  }
+  get connection(): AnyCallContext['connection'] {
+    return async (provider, choice) => {
+      const { connected, userId, scopes } = this.#ofUser(provider)
       return connected.status(userId, scopes, choice?.account)
-    },
-    async accounts(provider) {
-      const { connected, userId } = ofUser(provider)
+    }
+  }
+  get accounts(): AnyCallContext['accounts'] {
+    return async provider => {
+      const { connected, userId } = this.#ofUser(provider)
       return connected.accounts(userId)
-    },
-    async fetch(input, { account, ...init } = {}) {
-      const { signal } = request
+    }
+  }
+  get fetch(): AnyCallContext['fetch'] {
+    return async (input, { account, ...init } = {}) => {
+      const { signal } = this.#work.call
       const url = new URL(input instanceof Request ? input.url : input)
-      const id = userId === undefined ? undefined : providerFor(url)
+      const userId = this.caller?.userId
+      const id = userId === undefined ? undefined : this.#providerFor(url)
       const ended = init.signal ?? (input instanceof Request ? input.signal : undefined)
       const options = { ...init, signal: ended ? AbortSignal.any([ended, signal]) : signal }
-      if (userId === undefined || id === undefined) return (call.fetch ?? fetch)(input, options)
-      return connecting(() => {
+      if (userId === undefined || id === undefined) return (this.#work.fetch ?? fetch)(input, options)
+      return this.#connecting(() => {
         // A body that was sent is gone: the error says what to do first.
         const again = input instanceof Request && !input.bodyUsed ? input.clone() : input
-        return connectedTo(id).fetch(userId, needs.get(id) ?? [], again, options, account)
+        return this.#connectedTo(id).fetch(userId, this.#needs.get(id) ?? [], again, options, account)
       })
-    },
-    toJSON: visible,
-    [inspect.custom]: visible,
-  } as AnyCallContext
+    }
+  }
+
+  // What a handler prints by accident says who called, and nothing that opens a door (R192).
+  toJSON() {
+    return { offer: this.#work.where, caller: this.caller }
+  }
+  [inspect.custom]() {
+    return this.toJSON()
+  }
+
+  get #needs() {
+    return this.#work.rule?.providers ?? noProviders
+  }
+
+  /** One for the whole call: it numbers the questions. */
+  #ask(): Asking {
+    this.#asking ??= createAsking(this.#work.exchange ?? noExchange)
+    return this.#asking
+  }
+
+  #connectedTo(id: string): ConnectedProvider {
+    const provider = this.#needs.has(id) ? this.#work.providers.get(id) : undefined
+    if (!provider) throw new Error(`${this.#work.where} does not name provider "${id}" in its auth.`)
+    return provider.connected
+  }
+
+  /** The provider that is meant, and the user's part in it. */
+  #ofUser(provider: string | undefined) {
+    const needs = this.#needs
+    const id = provider ?? (needs.size === 1 ? [...needs.keys()][0] : undefined)
+    if (id === undefined) {
+      throw new Error(`${this.#work.where} names ${needs.size} providers: say which one you mean.`)
+    }
+    const connected = this.#connectedTo(id)
+    // R115: only a user has tokens of providers.
+    const userId = this.caller?.userId
+    if (userId === undefined) throw new ToolError('Sign in first: this needs an account of yours.')
+    return { connected, userId, scopes: needs.get(id) ?? [] }
+  }
+
+  /** Only providers the offer names may see the user's token, however many the server has. */
+  #providerFor(url: URL): string | undefined {
+    return [...this.#needs.keys()].find(id => this.#connectedTo(id).isApiUrl(url))
+  }
+
+  /** Work that needs an account: done again once the user has connected it. */
+  async #connecting<T>(work: () => Promise<T>): Promise<T> {
+    try {
+      return await work()
+    } catch (error) {
+      const need = error instanceof ConnectionRequiredError ? this.#work.needOf?.(error) : undefined
+      if (!need) throw error
+      await (this.#work.exchange ?? noExchange).connect(need)
+      return work()
+    }
+  }
 }
 
 const noProviders: ReadonlyMap<string, readonly string[]> = new Map()
