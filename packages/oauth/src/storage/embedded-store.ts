@@ -4,6 +4,7 @@ import { z } from 'zod'
 import { StoreUnavailableError } from '../errors.ts'
 import type { EventSink } from '../events.ts'
 import { sha256 } from '../protocol/hash.ts'
+import { accountList, connectionLists, tokenList } from './connection-lists.ts'
 import {
   countFailedRedemption,
   countGrant,
@@ -162,32 +163,35 @@ export function createEmbeddedStore(
       { value: JSON.stringify(record), expiresAt: record.expiresAt, userId: record.userId },
       now,
     )
-    if (before?.accountHash !== record.accountHash) unlinkAccount(before, now)
-    if (record.accountHash === undefined) return
     const { userId, provider, account, expiresAt } = record
-    const others = linksTo(record.accountHash, now).filter(link => !isSameKey(link, record))
-    putLinks(record.accountHash, [...others, { userId, provider, account, expiresAt }], now)
+    const lists = connectionLists(record)
+    unlink(before, now, lists)
+    for (const list of lists) {
+      const others = linksTo(list, now).filter(link => !isSameKey(link, record))
+      putLinks(list, [...others, { userId, provider, account, expiresAt }], now)
+    }
   }
 
-  /** Where connections to an account are, without those whose end has passed. */
-  const linksTo = (accountHash: string, now: number): AccountLink[] =>
-    (find('account', z.array(accountLinkSchema), accountHash, now) ?? []).filter(
-      ({ expiresAt }) => expiresAt > now,
-    )
-  const putLinks = (accountHash: string, links: AccountLink[], now: number) => {
-    if (links.length === 0) return keeper.delete('account', accountHash)
+  /** What a list of connections names, without those whose end has passed. */
+  const linksTo = (list: string, now: number): AccountLink[] =>
+    (find('account', z.array(accountLinkSchema), list, now) ?? []).filter(({ expiresAt }) => expiresAt > now)
+  const putLinks = (list: string, links: AccountLink[], now: number) => {
+    if (links.length === 0) return keeper.delete('account', list)
     const expiresAt = Math.max(...links.map(link => link.expiresAt))
-    keeper.put('account', accountHash, { value: JSON.stringify(links), expiresAt }, now)
+    keeper.put('account', list, { value: JSON.stringify(links), expiresAt }, now)
   }
-  const unlinkAccount = (connection: Connection | undefined, now: number) => {
-    if (connection?.accountHash === undefined) return
-    const { accountHash } = connection
-    putLinks(
-      accountHash,
-      linksTo(accountHash, now).filter(link => !isSameKey(link, connection)),
-      now,
-    )
+  const unlink = (connection: Connection | undefined, now: number, but: readonly string[] = []) => {
+    if (!connection) return
+    for (const list of connectionLists(connection)) {
+      if (but.includes(list)) continue
+      const others = linksTo(list, now).filter(link => !isSameKey(link, connection))
+      putLinks(list, others, now)
+    }
   }
+  const findLinked = (list: string, now: number): Connection[] =>
+    linksTo(list, now)
+      .flatMap(link => findConnection(link, now) ?? [])
+      .filter(connection => connectionLists(connection).includes(list))
 
   const findTask = (key: TaskQueue & { id: string }, now: number) =>
     find('task', recordSchemas.task, taskId(key), now)
@@ -341,12 +345,8 @@ export function createEmbeddedStore(
     findConnection: ({ now, ...key }) => read(() => findConnection(key, now)),
     listConnections: ({ userId, now }) =>
       read(() => list('connection', recordSchemas.connection, { userId }, now)),
-    findConnectionsByAccount: ({ accountHash, now }) =>
-      read(() =>
-        linksTo(accountHash, now)
-          .flatMap(link => findConnection(link, now) ?? [])
-          .filter(connection => connection.accountHash === accountHash),
-      ),
+    findConnectionsByAccount: ({ accountHash, now }) => read(() => findLinked(accountList(accountHash), now)),
+    findConnectionsByToken: ({ tokenHash, now }) => read(() => findLinked(tokenList(tokenHash), now)),
     putConnection: ({ record, now }) =>
       write(() => {
         const before = findConnection(record, now)
@@ -380,7 +380,7 @@ export function createEmbeddedStore(
           now,
         )
         keeper.delete('connection', connectionId(key))
-        unlinkAccount(before, now)
+        unlink(before, now)
       }),
     listAllConnections: ({ cursor, limit, now }) =>
       read(() => {
@@ -523,6 +523,8 @@ export function createEmbeddedStore(
         keeper.put('single_use', id, { value: JSON.stringify({ operationId }), expiresAt }, now)
         return 'claimed'
       }),
+    isSingleUseClaimed: ({ kind, idHash, now }) =>
+      read(() => keeper.find('single_use', JSON.stringify([kind, idHash]), now) !== undefined),
 
     putEndedSession: ({ idHash, expiresAt, now }) =>
       write(() => keeper.put('ended_session', idHash, { value: 'true', expiresAt }, now)),

@@ -23,8 +23,8 @@ export interface Keys {
   connections(userId: string): string
   /** Matches `connections` of all users, for SCAN. */
   connectionsPattern(): string
-  /** Connections to one account at a provider, whoever made them. */
-  connectionsOf(accountHash: string): string
+  /** Connections on a list (`connection-lists.ts`), whoever made them. */
+  connectionsOf(list: string): string
   lease(kind: string, id: string): string
   /** Circuit breaker of a provider client. */
   circuit(id: string): string
@@ -77,7 +77,7 @@ export function createKeys(tenant: string): Keys {
         : inSlot(`client:${sha256(by.clientId)}`, 'grants'),
     connections: userId => inSlot(`user:${sha256(userId)}`, 'connections'),
     connectionsPattern: () => inSlot('user:*', 'connections'),
-    connectionsOf: accountHash => inSlot(`account:${sha256(accountHash)}`, 'links'),
+    connectionsOf: list => inSlot(`account:${sha256(list)}`, 'links'),
     lease: (kind, id) => inSlot(`lease:${sha256(JSON.stringify([kind, id]))}`),
     circuit: id => inSlot(`circuit:${sha256(id)}`),
     tasks: ({ kind, provider }) => inSlot(`tasks:${kind}:${sha256(provider)}`, 'records'),

@@ -5,15 +5,27 @@ import { z } from 'zod'
 const at = z.int().nonnegative()
 const text = z.string().min(1)
 
-/** Why a token family ended. `tenant`: an administrator ended all there were. */
+/**
+ * Why a token family ended. `tenant`: an administrator ended all there were; `provider`: the provider its user signs in
+ * with said so (RISC).
+ */
 export const revocationReason: z.ZodEnum<{
   client: 'client'
   user: 'user'
   administrator: 'administrator'
   tenant: 'tenant'
+  provider: 'provider'
   code_replayed: 'code_replayed'
   refresh_token_reused: 'refresh_token_reused'
-}> = z.enum(['client', 'user', 'administrator', 'tenant', 'code_replayed', 'refresh_token_reused'])
+}> = z.enum([
+  'client',
+  'user',
+  'administrator',
+  'tenant',
+  'provider',
+  'code_replayed',
+  'refresh_token_reused',
+])
 export type RevocationReason = z.infer<typeof revocationReason>
 
 const grantSchema = z.strictObject({
@@ -110,6 +122,8 @@ const connectionSchema = z.strictObject({
   sealed: text,
   /** `hashIdentity` of (issuer, subject) at the provider. Absent in records of earlier versions. */
   accountHash: text.optional(),
+  /** Hashes of what its provider may call its refresh token in a signal (RISC). Absent where none is expected. */
+  tokenHashes: z.array(text).optional(),
   /** When the external access token ends; 0 when the provider does not say. */
   accessEndsAt: at,
   /** When the user connected this account first. Absent in records of earlier versions. */

@@ -3,6 +3,7 @@ import { StoreUnavailableError } from '../errors.ts'
 import type { EventSink } from '../events.ts'
 import { sha256 } from '../protocol/hash.ts'
 import { systemRandom } from '../runtime.ts'
+import { accountList, connectionLists, tokenList } from './connection-lists.ts'
 import { countGrant, grantEndsAt } from './grant-steps.ts'
 import { createKeys } from './keys.ts'
 import { type Script, scripts } from './lua.generated.ts'
@@ -264,21 +265,33 @@ export async function createRedisStore({
     return value === undefined ? unreadable('connection') : parseConnection(value, now)
   }
 
-  /** The list an account's connections are found by. It lies in another slot, and is written before the connection. */
-  const indexConnection = async (
-    { accountHash, userId, provider, account, expiresAt }: Omit<Connection, 'generation'>,
-    now: number,
-    until: number,
-  ) => {
-    if (accountHash === undefined) return
+  /** The lists a connection is found by. They lie in other slots, and are written before the connection. */
+  const indexConnection = async (record: Omit<Connection, 'generation'>, now: number, until: number) => {
+    const { userId, provider, account, expiresAt } = record
     const name = JSON.stringify([userId, provider, account])
-    await put(
-      'account',
-      scripts.indexRecord,
-      [keys.connectionsOf(accountHash)],
-      [now, name, expiresAt],
-      until,
+    await Promise.all(
+      connectionLists(record).map(list =>
+        put('account', scripts.indexRecord, [keys.connectionsOf(list)], [now, name, expiresAt], until),
+      ),
     )
+  }
+  const findLinked = async (list: string, now: number): Promise<Connection[]> => {
+    const until = commands.stepEndsAt()
+    const key = keys.connectionsOf(list)
+    const names =
+      (await commands.read(client => client.zrangebyscore(key, `(${now}`, '+inf'), until)) ??
+      unreadable('account') ??
+      []
+    const found = await Promise.all(
+      names.map(async name => {
+        const link = parse('account', connectionNameSchema, () => JSON.parse(name))
+        if (!link) return undefined
+        const [userId, provider, account] = link
+        return findConnection({ userId, provider, account }, now, until)
+      }),
+    )
+    // A list outlives what it names.
+    return found.flatMap(each => (each && connectionLists(each).includes(list) ? each : []))
   }
   const toTask = (value: string, now: number): Task | undefined => {
     const task = parse<Task>('task', recordSchemas.task, () => parseTask(value))
@@ -286,10 +299,11 @@ export async function createRedisStore({
   }
   const taskKeys = (queue: TaskQueue) => [keys.dueTasks(queue), keys.tasks(queue)]
 
-  const isMarked = async (key: string, now: number): Promise<boolean> => {
-    const endsAt = await commands.read(client => client.get(key))
+  const isMarked = async (key: string, now: number, endOf: (mark: string) => number = Number) => {
+    const mark = await commands.read(client => client.get(key))
+    if (mark === null) return false
     // An unreadable mark is still a mark.
-    return endsAt !== null && !(Number(endsAt) <= now)
+    return mark === undefined || !(endOf(mark) <= now)
   }
 
   /** One page of all families, or of the ids on a list; either may name what is gone. */
@@ -555,24 +569,8 @@ export async function createRedisStore({
         .flatMap(value => parseConnection(value, now) ?? [])
         .sort((a, b) => (order(a) < order(b) ? -1 : 1))
     },
-    async findConnectionsByAccount({ accountHash, now }) {
-      const until = commands.stepEndsAt()
-      const key = keys.connectionsOf(accountHash)
-      const names =
-        (await commands.read(client => client.zrangebyscore(key, `(${now}`, '+inf'), until)) ??
-        unreadable('account') ??
-        []
-      const found = await Promise.all(
-        names.map(async name => {
-          const link = parse('account', connectionNameSchema, () => JSON.parse(name))
-          if (!link) return undefined
-          const [userId, provider, account] = link
-          return findConnection({ userId, provider, account }, now, until)
-        }),
-      )
-      // A list outlives what it names.
-      return found.flatMap(each => (each?.accountHash === accountHash ? each : []))
-    },
+    findConnectionsByAccount: ({ accountHash, now }) => findLinked(accountList(accountHash), now),
+    findConnectionsByToken: ({ tokenHash, now }) => findLinked(tokenList(tokenHash), now),
     async putConnection({ record, now }) {
       const until = commands.stepEndsAt()
       await indexConnection(record, now, until)
@@ -758,6 +756,8 @@ export async function createRedisStore({
       // An unreadable mark is still a mark.
       return (reply?.[0] ?? 'used') as 'claimed' | 'used'
     },
+    isSingleUseClaimed: ({ kind, idHash, now }) =>
+      isMarked(keys.singleUse(kind, idHash), now, value => Number(/^(\d+):/.exec(value)?.[1])),
 
     async putEndedSession({ idHash, expiresAt, now }) {
       const key = keys.endedSession(idHash)

@@ -195,6 +195,8 @@ export function describeStoreContract(
         () => store.retireSigningKey({ kid: 'kid', retiresAt: now, now }),
         () => store.listAllConnections({ cursor: undefined, limit: 10, now }),
         () => store.findConnectionsByAccount({ accountHash: 'ada', now }),
+        () => store.findConnectionsByToken({ tokenHash: 'token', now }),
+        () => store.isSingleUseClaimed({ kind: 'jti', idHash: 'id', now }),
         () => store.findUser({ identityHash: 'identity', now }),
         () => store.isClientDeleted({ clientIdHash: 'client', now }),
         () => store.findCircuit({ id: 'circuit', now }),

@@ -221,6 +221,8 @@ export interface ConnectionStore {
    * Those are found whose record carries this `accountHash`.
    */
   findConnectionsByAccount(step: { accountHash: string; now: number }): Promise<Connection[]>
+  /** Connections that hold a refresh token: those are found whose record has this among its `tokenHashes`. */
+  findConnectionsByToken(step: { tokenHash: string; now: number }): Promise<Connection[]>
   /** Writes a connection the user has just made, over whatever was there; returns its new generation. */
   putConnection(step: { record: Omit<Connection, 'generation'>; now: number }): Promise<number>
   /** Writes only when the stored generation is still `generation`; the record then carries `generation + 1`. */
@@ -359,15 +361,20 @@ export interface SigningKeyStore {
   }): Promise<'resealed' | 'stale'>
 }
 
+/** What an id is of. */
+export type SingleUseKind = 'connect-link' | 'jti' | 'request-state' | 'security-event'
+
 export interface SingleUseStore {
   /** Marks an id as used until `expiresAt`. `used` when it was before, by another operation. */
   claimSingleUse(step: {
-    kind: 'connect-link' | 'jti' | 'request-state'
+    kind: SingleUseKind
     idHash: string
     expiresAt: number
     operationId: string
     now: number
   }): Promise<'claimed' | 'used'>
+  /** Whether an id is marked as used: for work that may be done again until it has succeeded once. Marks nothing. */
+  isSingleUseClaimed(step: { kind: SingleUseKind; idHash: string; now: number }): Promise<boolean>
 }
 
 /** An event of a stream, sealed by whoever appended it. */

@@ -16,7 +16,11 @@ const url = `${issuer}/oauth/token`
 const key = createDpopKey()
 const accessToken = 'good'
 
-function setUp({ needsNonce = false, store = createMemoryStore() as SingleUseStore, memorySize = 10 } = {}) {
+function setUp({
+  needsNonce = false,
+  store = createMemoryStore() as Pick<SingleUseStore, 'claimSingleUse'>,
+  memorySize = 10,
+} = {}) {
   const time = { now: 1_800_000_000 }
   const events: SallyportEvent[] = []
   const asked: (string | undefined)[][] = []

@@ -72,7 +72,7 @@ const descriptions: Readonly<Record<DpopProblem, string>> = {
 export function createDpopProofs(options: {
   verifier: Pick<AccessTokenVerifier, 'verifyAccessToken'>
   nonces: DpopNonces | undefined
-  store: SingleUseStore
+  store: Pick<SingleUseStore, 'claimSingleUse'>
   clock: Clock
   random: RandomBytes
   emit: EventSink

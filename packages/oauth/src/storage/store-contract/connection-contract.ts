@@ -125,6 +125,37 @@ export function describeConnections(getStore: () => Store): void {
       expect(await findOf('ada', now + 90)).toEqual([])
     })
 
+    const holders = async (tokenHash: string, at = now) =>
+      (await store.findConnectionsByToken({ tokenHash, now: at })).map(({ account }) => account).sort()
+
+    it('finds a connection by each hash of its refresh token, and by none of an earlier one', async () => {
+      expect(await holders('prefix')).toEqual([])
+      await put({ tokenHashes: ['prefix', 'double'], accountHash: 'ada' })
+      await put({ tokenHashes: ['prefix'], accountHash: 'ada', account: 'second' })
+      await put({ tokenHashes: ['other'], account: 'third' })
+      expect([await holders('prefix'), await holders('double')]).toEqual([['default', 'second'], ['default']])
+      expect(await findOf('ada')).toEqual(['user google default', 'user google second'])
+      const record = aConnection({ tokenHashes: ['double', 'renewed'], accountHash: 'ada' })
+      expect(await store.replaceConnection({ record, generation: 1, now })).toBe('replaced')
+      expect([await holders('prefix'), await holders('double'), await holders('renewed')]).toEqual([
+        ['second'],
+        ['default'],
+        ['default'],
+      ])
+      const ended = aConnection({ accountHash: 'ada', state: 'dead' })
+      expect(await store.replaceConnection({ record: ended, generation: 2, now })).toBe('replaced')
+      expect([await holders('double'), await holders('renewed')]).toEqual([[], []])
+      await store.deleteConnection({ ...key, account: 'second', now })
+      expect(await holders('prefix')).toEqual([])
+      expect(await findOf('ada')).toEqual(['user google default'])
+    })
+
+    it('an account and a token whose hashes are the same are not taken for each other', async () => {
+      await put({ accountHash: 'same' })
+      await put({ tokenHashes: ['same'], account: 'second' })
+      expect([await findOf('same'), await holders('same')]).toEqual([['user google default'], ['second']])
+    })
+
     it('R169: names made to break out of a list are found as they are', async () => {
       for (const id of hostileIds) await put({ accountHash: id, userId: id, account: id })
       for (const id of hostileIds) expect(await findOf(id)).toEqual([`${id} google ${id}`])

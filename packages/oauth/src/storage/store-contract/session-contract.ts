@@ -37,6 +37,16 @@ export function describeSingleUseAndSessions(getStore: () => Store): void {
       expect(await claim({ now: now + 59 })).toBe('used')
       expect(await claim({ now: now + 60, expiresAt: now + 120 })).toBe('claimed')
     })
+
+    it('tells whether an id is used without using it', async () => {
+      const isClaimed = (at = now, kind: 'jti' | 'security-event' = 'security-event') =>
+        store.isSingleUseClaimed({ kind, idHash: 'id', now: at })
+      expect(await isClaimed()).toBe(false)
+      expect(await isClaimed()).toBe(false)
+      expect(await claim({ kind: 'security-event' })).toBe('claimed')
+      expect([await isClaimed(), await isClaimed(now, 'jti')]).toEqual([true, false])
+      expect([await isClaimed(now + 59), await isClaimed(now + 60)]).toEqual([true, false])
+    })
   })
 
   describe('sessions', () => {
