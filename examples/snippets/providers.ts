@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs'
 import { calendar as calendarApi } from '@googleapis/calendar'
 import { Octokit } from '@octokit/core'
 import { createServer } from '@sallyport/mcp-server'
@@ -11,6 +12,7 @@ import {
   oauth2,
   octokitAuth,
   oidc,
+  registerGoogleSecurityEvents,
   slack,
 } from '@sallyport/providers'
 import { OAuth2Client } from 'google-auth-library'
@@ -39,6 +41,25 @@ const sharing = createServer({
   connectAtSignIn: false,
 })
 // #endregion later
+
+// #region security-events
+const guarded = createServer({
+  name: 'guarded',
+  version: '1.0.0',
+  signIn: google({ securityEvents: true }),
+})
+// #endregion security-events
+
+/** Not called here: it tells Google. */
+export async function pushToUs(): Promise<void> {
+  // #region register-events
+  await registerGoogleSecurityEvents({
+    serviceAccount: JSON.parse(readFileSync('service-account.json', 'utf8')),
+    publicUrl: 'https://mcp.example.com',
+    marker: 'first-try',
+  })
+  // #endregion register-events
+}
 
 // #region oidc
 const company = createServer({
@@ -139,4 +160,4 @@ code.tool('login', {
 
 // #endregion octokit
 
-export { calendar, code, company, mail, posting, sharing, tickets, wiki }
+export { calendar, code, company, guarded, mail, posting, sharing, tickets, wiki }

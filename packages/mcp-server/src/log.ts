@@ -119,6 +119,8 @@ const levels: Partial<Record<SallyportEvent['type'], 'debug' | 'warn' | 'error'>
   circuit_opened: 'warn',
   connection_expiring: 'warn',
   upstream_revocation_failed: 'warn',
+  security_event_received: 'warn',
+  security_event_refused: 'warn',
   limit_hit: 'warn',
   suspicious_activity: 'warn',
   store_write_unconfirmed: 'warn',

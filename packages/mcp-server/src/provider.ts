@@ -11,6 +11,7 @@ import {
   type RandomBytes,
   type RedirectLogin,
   type Sealer,
+  type SecurityEventReceiver,
   type TaskStore,
 } from '@sallyport/oauth'
 
@@ -98,6 +99,8 @@ export interface ConnectedProvider {
    * provider does. Absent: the provider has no way to.
    */
   revoke?(tokens: RevocableTokens): Promise<RevocationResult>
+  /** Reads what the provider pushes about accounts, and ends the connections that are meant. Absent: it pushes nothing. */
+  readonly securityEvents?: SecurityEventReceiver
   /**
    * Does what is due without a caller: refreshes connections that tools used lately, tells which ones will end, revokes
    * tokens of those that have. Many processes may run it at once. Absent: nothing ever is.

@@ -247,6 +247,9 @@ export function createSignIn(options: {
     )
   }
 
+  const receivers = [...providers].flatMap(([id, { connected }]) =>
+    connected.securityEvents ? [[id, connected.securityEvents] as const] : [],
+  )
   const server = createAuthorizationServer({
     issuer: options.publicUrl,
     serverName: options.serverName,
@@ -263,6 +266,7 @@ export function createSignIn(options: {
       options.hasScopes,
       settings.connectAtSignIn,
     ),
+    securityEvents: new Map(receivers),
     revokesUpstream,
     connectionsOnly,
     ...(settings.sensitiveScopes && { sensitiveScopes: settings.sensitiveScopes }),

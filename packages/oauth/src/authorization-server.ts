@@ -211,6 +211,7 @@ export function createAuthorizationServer(options: AuthorizationServerOptions): 
     dpop,
     signIn: options.signIn,
     connections: options.connections ?? noConnections,
+    securityEvents: options.securityEvents ?? new Map(),
     revokesUpstream: options.revokesUpstream ?? false,
     emit,
     limits: createLimits({ factor: options.rateLimit ?? 1, store, secrets, emit }),

@@ -11,6 +11,7 @@ import type { ConnectionPlanner, Login } from './login.ts'
 import type { Lifetimes } from './options.ts'
 import type { TokenLifetimes } from './protocol/lifetimes.ts'
 import type { Clock, RandomBytes } from './runtime.ts'
+import type { SecurityEventReceiver } from './security-events.ts'
 import type { Store } from './storage/store.ts'
 import type { AccessTokenVerifier } from './tokens/access-token.ts'
 import type { DpopProofs } from './tokens/dpop-proofs.ts'
@@ -58,6 +59,8 @@ export interface Context {
   readonly dpop: DpopProofs | undefined
   readonly signIn: Login
   readonly connections: ConnectionPlanner
+  /** By provider, those that tell what happens to accounts. */
+  readonly securityEvents: ReadonlyMap<string, SecurityEventReceiver>
   /** Whether tokens of a connection that ends here are revoked at the provider. */
   readonly revokesUpstream: boolean
   readonly emit: EventSink

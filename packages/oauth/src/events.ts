@@ -1,4 +1,5 @@
 import type { LimitedBy, LimitName } from './limits/limit-table.ts'
+import type { SecurityEventName, SecurityEventProblem } from './security-events.ts'
 import type { ConnectionState } from './storage/connection-status.ts'
 import type { RevocationReason } from './storage/records.ts'
 
@@ -95,6 +96,21 @@ export type SallyportEvent =
       provider: string
       errorClass: 'refused' | 'expired' | 'unreadable'
     }
+  /**
+   * A provider tells what happened to an account (RISC). `sessions`, `connections`: how many ended by it; `family_revoked`
+   * and `connection_ended` tell which. `marker`: what the deployer had sent for a test.
+   */
+  | {
+      type: 'security_event_received'
+      provider: string
+      kind: SecurityEventName
+      reason?: string
+      marker?: string
+      sessions: number
+      connections: number
+    }
+  /** Somebody sent what is no security event token of that provider for us, or it could not be judged then. */
+  | { type: 'security_event_refused'; provider: string; errorClass: SecurityEventProblem }
   | { type: 'connection_refreshed'; userId: string; provider: string; generation: number }
   | { type: 'connection_refresh_failed'; userId: string; provider: string; errorClass: string }
   /** How a connection does has changed; `nextAttemptAt`: when its next refresh may begin, seconds since the epoch. */
@@ -188,6 +204,9 @@ export const eventFields: Readonly<Record<EventField, EventFieldKind>> = {
   nextAttemptAt: 'number',
   daysLeft: 'number',
   endsAt: 'number',
+  marker: 'name',
+  sessions: 'number',
+  connections: 'number',
   operation: 'name',
   scopes: 'names',
   tool: 'name',

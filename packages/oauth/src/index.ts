@@ -62,6 +62,14 @@ export type { ResourceServer, ResourceServerOptions } from './resource-server/re
 export { createResourceServer } from './resource-server/resource-server.ts'
 export type { Clock, RandomBytes } from './runtime.ts'
 export { systemClock, systemRandom } from './runtime.ts'
+export type {
+  SecurityEvent,
+  SecurityEventName,
+  SecurityEventProblem,
+  SecurityEventReceiver,
+  SecurityEventToken,
+} from './security-events.ts'
+export { SecurityEventError } from './security-events.ts'
 export type { ConnectionState, ConnectionStatus } from './storage/connection-status.ts'
 export { connectionStatus } from './storage/connection-status.ts'
 export { rankConnections } from './storage/default-connection.ts'
@@ -89,6 +97,7 @@ export type {
   LeaseStore,
   Revocation,
   SessionStore,
+  SingleUseKind,
   SingleUseStore,
   Store,
   StoreStats,

@@ -11,6 +11,7 @@ import type { ConnectionPlanner, Login } from './login.ts'
 import { jwtBearerGrantType } from './protocol/grant-types.ts'
 import type { TokenLifetimes } from './protocol/lifetimes.ts'
 import type { Clock, RandomBytes } from './runtime.ts'
+import type { SecurityEventReceiver } from './security-events.ts'
 import type { Store } from './storage/store.ts'
 import type { AccessTokenFormat } from './tokens/opaque-access-token.ts'
 
@@ -53,6 +54,11 @@ export interface AuthorizationServerOptions {
   signIn: Login
   /** Which upstream connections a sign-in must bring along. Default: none. */
   connections?: ConnectionPlanner
+  /**
+   * Providers, by id, that push security event tokens (RFC 8935) to `/oauth/events/<id>`: sessions and connections of an
+   * account end when its provider says so. Default: none, and no such endpoint.
+   */
+  securityEvents?: ReadonlyMap<string, SecurityEventReceiver>
   /**
    * When a user or an administrator disconnects an account, its tokens are kept, sealed, until they are revoked at the
    * provider, for three days at most. Default false: who sets it must also have them revoked, as `@sallyport/mcp-server`

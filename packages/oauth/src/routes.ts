@@ -12,13 +12,14 @@ import { endpointPaths } from './endpoints/paths.ts'
 import { push } from './endpoints/push.ts'
 import { register } from './endpoints/register.ts'
 import { revoke } from './endpoints/revoke.ts'
+import { securityEvents } from './endpoints/security-events.ts'
 import { token } from './endpoints/token.ts'
 import { userinfo } from './endpoints/userinfo.ts'
 import type { SigningAlgorithm } from './options.ts'
 import type { Route } from './route.ts'
 
 /** What stays where another issuer has the rest. */
-const forConnections: ReadonlySet<Endpoint> = new Set([callback, connect, account])
+const forConnections: ReadonlySet<Endpoint> = new Set([callback, connect, account, securityEvents])
 
 /** All endpoints of an authorization server, below the path of its issuer. What is off has no route (R13). */
 export function createRoutes(
@@ -28,7 +29,11 @@ export function createRoutes(
     resourceServers,
     openid: isOpenid,
     connectionsOnly,
-  }: Pick<Context, 'issuer' | 'dynamicRegistration' | 'resourceServers' | 'openid' | 'connectionsOnly'>,
+    securityEvents: receivers,
+  }: Pick<
+    Context,
+    'issuer' | 'dynamicRegistration' | 'resourceServers' | 'openid' | 'connectionsOnly' | 'securityEvents'
+  >,
   signingAlgorithm: SigningAlgorithm,
 ): readonly Route[] {
   const base = new URL(issuer).pathname.replace(/\/$/, '')
@@ -65,6 +70,17 @@ export function createRoutes(
             handler: introspect,
             cors: 'closed',
             limit: 'introspect',
+          } satisfies Route,
+        ]
+      : []),
+    ...(receivers.size > 0
+      ? [
+          {
+            method: 'POST',
+            path: at('securityEvents', '/:id'),
+            handler: securityEvents,
+            cors: 'closed',
+            limit: 'security_events',
           } satisfies Route,
         ]
       : []),

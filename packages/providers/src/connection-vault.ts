@@ -71,10 +71,21 @@ const rememberEndedSeconds = 30 * 86_400
 /** A write whose outcome is unknown is sent again this often; `writtenBy` makes that one write (R164). */
 const writeAttempts = 3
 
-/** Creates the vault of one provider. `refreshIdleSeconds`: how long an unused refresh token lasts. */
+/**
+ * Creates the vault of one provider. `refreshIdleSeconds`: how long an unused refresh token lasts; `tokenNames`: hashes of
+ * what the provider may call one, by which a connection is then found.
+ */
 export function createConnectionVault(
   host: ProviderHost,
-  { provider, refreshIdleSeconds }: { provider: string; refreshIdleSeconds: number },
+  {
+    provider,
+    refreshIdleSeconds,
+    tokenNames,
+  }: {
+    provider: string
+    refreshIdleSeconds: number
+    tokenNames?(issuer: string, refreshToken: string): Promise<string[]>
+  },
 ): ConnectionVault {
   const { store, sealer, tenant, clock, random, emit } = host
 
@@ -84,11 +95,11 @@ export function createConnectionVault(
     content: ExternalGrant | { label?: string },
   ) => sealer.seal(JSON.stringify(content), connectionSealContext(tenant, key))
 
-  function toRecord(
+  async function toRecord(
     key: ConnectionKey,
     update: ConnectionUpdate,
     before: Connection | undefined,
-  ): Omit<Connection, 'generation'> {
+  ): Promise<Omit<Connection, 'generation'>> {
     const { grant, scopes, accessEndsAt, missingScopes } = update
     const now = clock()
     const connectedAt = before ? before.connectedAt : now
@@ -105,6 +116,8 @@ export function createConnectionVault(
       provider,
       account: key.account,
       accountHash: hashIdentity([grant.issuer, grant.subject]),
+      ...(tokenNames &&
+        grant.refreshToken && { tokenHashes: await tokenNames(grant.issuer, grant.refreshToken) }),
       ...(connectedAt !== undefined && { connectedAt }),
       ...(before?.preferredAt !== undefined && { preferredAt: before.preferredAt }),
       writtenBy: operationId(),
@@ -182,10 +195,10 @@ export function createConnectionVault(
     list: async userId => (await listRecords(userId)).map(open),
     async put(userId, update, before) {
       const account = before?.account ?? (await accountIdOf(userId, update.grant))
-      const record = toRecord({ userId, provider, account }, update, before)
+      const record = await toRecord({ userId, provider, account }, update, before)
       await store.putConnection({ record, now: clock() })
     },
-    replace: (before, update) => replace(before, toRecord(before, update, before)),
+    replace: async (before, update) => replace(before, await toRecord(before, update, before)),
     sealAgain({ connection, grant }) {
       const { generation: _, ...record } = connection
       return replace(connection, { ...record, sealed: seal(record, grant), writtenBy: operationId() })
@@ -199,7 +212,7 @@ export function createConnectionVault(
       return replace(before, { ...record, missingScopes: [...missingScopes], writtenBy: operationId() })
     },
     end({ connection: before, grant }, endReason) {
-      const { generation: _, ...record } = before
+      const { generation: _, tokenHashes: __, ...record } = before
       return replace(before, {
         ...record,
         state: 'dead',

@@ -11,6 +11,8 @@ import { type ProviderDefinition, readApiOrigins, readCredentials } from './prov
 import { createProviderFetch } from './provider-fetch.ts'
 import { createRevocationOutbox } from './revocation-outbox.ts'
 import { createRevoke } from './revoke.ts'
+import { createSecurityEventReceiver } from './security-event-receiver.ts'
+import { hashTokenNames } from './token-names.ts'
 import { requestToken, type TokenReply } from './token-request.ts'
 import { UpstreamError } from './upstream-error.ts'
 import { createUseNotes } from './use-notes.ts'
@@ -33,6 +35,7 @@ function connect(definition: ProviderDefinition, host: ProviderHost): ConnectedP
   const vault = createConnectionVault(host, {
     provider: definition.id,
     refreshIdleSeconds: definition.refreshIdleSeconds,
+    ...(definition.securityEvents && { tokenNames: hashTokenNames }),
   })
 
   async function requestRefresh(refreshToken: string): Promise<TokenReply> {
@@ -101,6 +104,14 @@ function connect(definition: ProviderDefinition, host: ProviderHost): ConnectedP
     }),
     isApiUrl,
     revoke,
+    ...(definition.securityEvents && {
+      securityEvents: createSecurityEventReceiver(definition.securityEvents, {
+        provider: definition.id,
+        clientId: credentials.clientId,
+        vault,
+        host,
+      }),
+    }),
     runDue: createBackgroundWork({ refreshes, notices, outbox }),
   }
 }

@@ -1,12 +1,7 @@
 import type { Clock } from '@sallyport/oauth'
 import { z } from 'zod'
-import { fetchLimited } from './limited-fetch.ts'
+import { createCachedDocument } from './cached-document.ts'
 import { isSecureUrl, type UpstreamServer } from './provider-definition.ts'
-import { UpstreamError } from './upstream-error.ts'
-
-/** How long a discovery document is used before it is read again, in seconds. */
-const cacheSeconds = 3600
-const limits = { timeoutMs: 5_000, maxBytes: 256 * 1024 }
 
 /** Asymmetric algorithms only: with HS256 the client secret would be a signing key. */
 const knownAlgorithms = [
@@ -43,28 +38,14 @@ const metadataSchema = z.object({
  * document cannot be had now, `misconfigured` when it is not one of this issuer.
  */
 export function createDiscovery(issuer: string, clock: Clock): () => Promise<UpstreamServer> {
-  let cached: { server: Promise<UpstreamServer>; until: number } | undefined
-  return async () => {
-    if (cached && clock() < cached.until) return cached.server
-    const entry = { server: discover(issuer), until: clock() + cacheSeconds }
-    cached = entry
-    // A failure is not remembered: the next call asks again.
-    entry.server.catch(() => {
-      if (cached === entry) cached = undefined
-    })
-    return entry.server
-  }
+  const address = `${issuer.replace(/\/$/, '')}/.well-known/openid-configuration`
+  return createCachedDocument(address, text => readServer(text, issuer), clock)
 }
 
-async function discover(issuer: string): Promise<UpstreamServer> {
-  const address = `${issuer.replace(/\/$/, '')}/.well-known/openid-configuration`
-  const response = await fetchLimited(address, { headers: { accept: 'application/json' } }, limits).catch(
-    () => undefined,
-  )
-  if (!response || response.status >= 500 || response.status === 429) throw new UpstreamError('transient')
-  const metadata = response.status === 200 ? readMetadata(response.text) : undefined
+function readServer(text: string, issuer: string): UpstreamServer | undefined {
+  const metadata = readMetadata(text)
   // §4.3: byte for byte, or another issuer could answer for this one.
-  if (metadata?.issuer !== issuer) throw new UpstreamError('misconfigured')
+  if (metadata?.issuer !== issuer) return undefined
   const clientAuthentication = authenticationOf(metadata.token_endpoint_auth_methods_supported)
   const algorithms = metadata.id_token_signing_alg_values_supported ?? ['RS256']
   return {

@@ -1,6 +1,7 @@
 import type { Provider } from '@sallyport/mcp-server'
 import { createProvider } from './create-provider.ts'
 import { standardErrorClass } from './error-class.ts'
+import { readGoogleEvents } from './google-security-events.ts'
 import {
   addressesOf,
   assertSecureUrls,
@@ -14,6 +15,12 @@ export interface GoogleOptions {
   clientId?: string
   /** Default: `GOOGLE_CLIENT_SECRET`. */
   clientSecret?: string
+  /**
+   * Google pushes what happens to accounts (Cross-Account Protection, RISC) to `/oauth/events/google`: sessions and
+   * connections end when it says so. `clientIds`: other clients of the same Google Cloud project, to which events may be
+   * addressed too. Google must be told where to push. Default false.
+   */
+  securityEvents?: boolean | { clientIds: readonly string[] }
   /** Addresses used in place of Google's own. Default: none. */
   endpoints?: Partial<ProviderEndpoints>
 }
@@ -42,11 +49,12 @@ const apiHosts = [
   'youtube',
 ]
 
-const googleEndpoints: Omit<ProviderEndpoints, 'userinfo'> = {
+const googleEndpoints: Required<Omit<ProviderEndpoints, 'userinfo'>> = {
   authorization: 'https://accounts.google.com/o/oauth2/v2/auth',
   token: 'https://oauth2.googleapis.com/token',
   jwks: 'https://www.googleapis.com/oauth2/v3/certs',
   revocation: 'https://oauth2.googleapis.com/revoke',
+  securityEvents: 'https://accounts.google.com/.well-known/risc-configuration',
   // The form without scheme appears in older tokens and means the same issuer.
   issuers: ['https://accounts.google.com', 'accounts.google.com'],
   apiOrigins: apiHosts.map(host => `https://${host}.googleapis.com`),
@@ -55,6 +63,7 @@ const googleEndpoints: Omit<ProviderEndpoints, 'userinfo'> = {
 /** Google accounts and APIs. Credentials come from the options, else from the environment. */
 export function google(options: GoogleOptions = {}): Provider<'google'> {
   const endpoints = { ...googleEndpoints, ...options.endpoints }
+  const { securityEvents } = options
   return createProvider({
     id: 'google',
     label: 'Google',
@@ -95,6 +104,14 @@ export function google(options: GoogleOptions = {}): Provider<'google'> {
     // Google drops a refresh token that was not used for six months.
     refreshIdleSeconds: 180 * 86_400,
     apiOrigins: endpoints.apiOrigins,
+    ...(securityEvents && {
+      securityEvents: {
+        configuration: endpoints.securityEvents,
+        issuers: endpoints.issuers,
+        clientIds: securityEvents === true ? [] : securityEvents.clientIds,
+        readEvents: events => readGoogleEvents(events, endpoints.issuers),
+      },
+    }),
     upstreamServer() {
       assertSecureUrls('Google', addressesOf(endpoints))
       return async () => ({

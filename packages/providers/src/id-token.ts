@@ -1,17 +1,9 @@
 import type { Clock } from '@sallyport/oauth'
-import {
-  createRemoteJWKSet,
-  customFetch,
-  errors,
-  type JWTPayload,
-  type JWTVerifyResult,
-  jwtVerify,
-  type RemoteJWKSet,
-} from 'jose'
+import { errors, type JWTPayload, type JWTVerifyResult, jwtVerify } from 'jose'
 import { z } from 'zod'
 import { tenantPlaceholder } from './issuer.ts'
-import { fetchLimited } from './limited-fetch.ts'
 import type { UpstreamServer } from './provider-definition.ts'
+import { createRemoteKeys } from './remote-keys.ts'
 import { UpstreamError } from './upstream-error.ts'
 
 /** Who signed in, as a verified id_token says. */
@@ -63,13 +55,7 @@ const claimsSchema = z.object({
  * had now, and another error, which may name a claim, when the token is not acceptable.
  */
 export function createIdTokenVerifier(clock: Clock): IdTokenVerifier {
-  let keySource: { uri: string; keys: RemoteJWKSet } | undefined
-  const keysOf = (uri: string) => {
-    if (keySource?.uri !== uri) {
-      keySource = { uri, keys: createRemoteJWKSet(new URL(uri), { [customFetch]: fetchJwks }) }
-    }
-    return keySource.keys
-  }
+  const keysOf = createRemoteKeys()
   return async (idToken, { server, clientId, nonce }) => {
     if (server.jwksUri === undefined) throw new Error('id_token refused: no keys')
     const keys = keysOf(server.jwksUri)
@@ -143,12 +129,4 @@ function withoutClaims(error: unknown): Error {
   const code = error instanceof errors.JOSEError ? error.code : 'unreadable'
   const isAboutClaim = error instanceof errors.JWTClaimValidationFailed || error instanceof errors.JWTExpired
   return new Error(`id_token refused: ${code}${isAboutClaim ? ` (${error.claim})` : ''}`)
-}
-
-const jwksLimits = { timeoutMs: 5_000, maxBytes: 256 * 1024 }
-
-async function fetchJwks(url: string, init: RequestInit): Promise<Response> {
-  const response = await fetchLimited(url, init, jwksLimits).catch(() => undefined)
-  if (response?.status !== 200) throw new UpstreamError('transient')
-  return new Response(response.text)
 }

@@ -12,6 +12,7 @@ it('what the package exports is a promise: a new name is added here on purpose',
     'oauth2',
     'octokitAuth',
     'oidc',
+    'registerGoogleSecurityEvents',
     'slack',
   ])
 })

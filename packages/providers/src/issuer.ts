@@ -15,3 +15,8 @@ export function isIssuerOf({ issuers }: Pick<UpstreamServer, 'issuers'>, issuer:
     return issuer === before + tenant + after && /^[\w-]+$/.test(tenant)
   })
 }
+
+/** Whether one of these is meant: Google ends its name with a slash in security event tokens, and in no others. */
+export function isNamedAs(issuers: readonly string[], issuer: string): boolean {
+  return issuers.includes(issuer.replace(/\/$/, ''))
+}

@@ -2,6 +2,7 @@ import { type Clock, ConfigurationError, type LoginPrompt } from '@sallyport/oau
 import type { AccountLookup } from './account.ts'
 import type { Revocation } from './revoke.ts'
 import type { ScopeRules } from './scope.ts'
+import type { SecurityEventDefinition } from './security-event-receiver.ts'
 import type { TokenFormat } from './token-format.ts'
 import type { ErrorClass } from './upstream-error.ts'
 
@@ -44,6 +45,8 @@ export interface ProviderEndpoints {
   userinfo: string
   /** Where grants are taken back. */
   revocation: string
+  /** The document that says who signs security event tokens, and with what keys (Google). */
+  securityEvents?: string
   /** Accepted values of `iss`; the first is the one identities are kept under. */
   issuers: readonly [string, ...string[]]
   /** Origins that receive the user's token. */
@@ -120,6 +123,8 @@ export interface ProviderDefinition<Id extends string = string> {
   refreshIdleSeconds: number
   /** Origins that receive the user's token, and nothing else does (R184). */
   apiOrigins: readonly string[]
+  /** How it tells what happens to accounts, where the deployer has it do so. */
+  securityEvents?: SecurityEventDefinition
   /** Whether an answer of its API says that the token is no good. Must leave the body unread. Default: HTTP 401. */
   rejectsToken?(response: Response): Promise<boolean>
   /** Called once per server, so that what it caches belongs to that server. */
@@ -202,8 +207,11 @@ export function addressesOf({
   jwks,
   userinfo,
   revocation,
+  securityEvents,
 }: Partial<ProviderEndpoints>): string[] {
-  return [authorization, token, jwks, userinfo, revocation].filter(address => address !== undefined)
+  return [authorization, token, jwks, userinfo, revocation, securityEvents].filter(
+    address => address !== undefined,
+  )
 }
 
 /**

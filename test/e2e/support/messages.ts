@@ -12,7 +12,16 @@ export interface UpstreamSettings {
   clientId: string
   clientSecret: string
   /** Used by `google()` and `linkedin()`; `oidc()` finds its own. */
-  endpoints: { authorization: string; token: string; jwks: string; revocation: string; issuers: [string] }
+  endpoints: {
+    authorization: string
+    token: string
+    jwks: string
+    revocation: string
+    securityEvents: string
+    issuers: [string]
+  }
+  /** Google pushes what happens to accounts. */
+  securityEvents: boolean
   /** Users sign in at the upstream, or on the development page with the upstream as a connection. */
   signIn: 'upstream' | 'development'
   challengeOnConnect?: boolean

@@ -13,10 +13,10 @@ const clock = () => Math.floor(Date.now() / 1000) + aheadSeconds
 const settings = JSON.parse(process.env.E2E_UPSTREAM ?? 'null') as UpstreamSettings | null
 if (settings === null) throw new Error('E2E_UPSTREAM is missing')
 
-const { clientId, clientSecret } = settings
+const { clientId, clientSecret, securityEvents } = settings
 const endpoints = { ...settings.endpoints, apiOrigins: [settings.apiOrigin] }
 const providers = {
-  google: () => google({ clientId, clientSecret, endpoints }),
+  google: () => google({ clientId, clientSecret, endpoints, securityEvents }),
   linkedin: () => linkedin({ clientId, clientSecret, endpoints }),
   oidc: () =>
     oidc({

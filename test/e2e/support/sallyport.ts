@@ -19,6 +19,8 @@ export interface SallyportOptions {
   kind?: UpstreamSettings['kind']
   /** Of the test upstream. */
   upstream?: Pick<UpstreamOptions, 'autoConsent' | 'refreshTokens' | 'rotateRefreshTokens'>
+  /** Google pushes what happens to accounts. Default: it does not. */
+  securityEvents?: boolean
   /** Environment variables beyond the usual. */
   environment?: Readonly<Record<string, string>>
 }
@@ -63,7 +65,15 @@ export async function startSallyport(options: SallyportOptions = {}): Promise<Sa
   const { authorize, token, jwks, revoke } = upstream.endpoints
   const settings: UpstreamSettings = {
     kind,
-    endpoints: { authorization: authorize, token, jwks, revocation: revoke, issuers: [upstream.issuer] },
+    endpoints: {
+      authorization: authorize,
+      token,
+      jwks,
+      revocation: revoke,
+      securityEvents: upstream.securityEvents.configuration,
+      issuers: [upstream.issuer],
+    },
+    securityEvents: options.securityEvents ?? false,
     issuer: upstream.issuer,
     apiOrigin: upstream.apiOrigin,
     clientId,

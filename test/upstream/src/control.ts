@@ -4,7 +4,7 @@ import type { EndpointName } from './kinds.ts'
 
 /** How an endpoint is to fail. */
 export interface Failure {
-  status: 400 | 401 | 403 | 429 | 500 | 503
+  status: 200 | 400 | 401 | 403 | 429 | 500 | 503
   /** JSON when an object, sent as HTML when a string. Default: what real providers send with that status. */
   body?: object | string
   /** `Retry-After`, in seconds. */
@@ -91,6 +91,7 @@ export interface ControlState {
 }
 
 const bodyOf: Record<Failure['status'], object | string> = {
+  200: {},
   400: { error: 'invalid_grant', error_description: 'Token has been expired or revoked.' },
   401: { error: 'invalid_client', error_description: 'Client authentication failed' },
   403: { error: 'access_denied' },

@@ -2,4 +2,10 @@ export { type Account, accounts } from './accounts.ts'
 export type { Control, Failure, Hold, Secret, SeenRequest } from './control.ts'
 export type { EndpointName, UpstreamKind } from './kinds.ts'
 export { googleScopes } from './kinds.ts'
+export {
+  type SecurityEventFault,
+  type SecurityEventOptions,
+  type SecurityEventTransmitter,
+  securityEventTypes,
+} from './security-events.ts'
 export { startUpstream, type Upstream, type UpstreamOptions } from './start-upstream.ts'

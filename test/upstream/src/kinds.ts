@@ -2,7 +2,15 @@
 export type UpstreamKind = 'oidc' | 'google' | 'linkedin' | 'github' | 'microsoft' | 'slack' | 'notion'
 
 /** Endpoints that can be counted, delayed and made to fail. */
-export type EndpointName = 'authorize' | 'token' | 'userinfo' | 'jwks' | 'revoke' | 'discovery' | 'api'
+export type EndpointName =
+  | 'authorize'
+  | 'token'
+  | 'userinfo'
+  | 'jwks'
+  | 'revoke'
+  | 'discovery'
+  | 'risc'
+  | 'api'
 
 /** When a provider issues refresh tokens. */
 export type RefreshTokens = 'offline_access' | 'always' | 'never'

@@ -19,6 +19,7 @@ import {
 import { createMemoryStorage } from './memory-adapter.ts'
 import { adaptCallback, adaptRequest, adaptTokenReply, guidOf } from './quirks.ts'
 import { answerRevocation } from './revocation.ts'
+import { createTransmitter, riscConfigurationPath, type SecurityEventTransmitter } from './security-events.ts'
 
 export interface UpstreamOptions {
   kind: UpstreamKind
@@ -56,6 +57,8 @@ export interface Upstream {
   /** Origin of the API, another one than the provider's. */
   apiOrigin: string
   control: Control
+  /** Sends what only Google does. */
+  securityEvents: SecurityEventTransmitter
   close(): Promise<void>
 }
 
@@ -326,6 +329,7 @@ export async function startUpstream(options: UpstreamOptions): Promise<Upstream>
 
   function endpointOf(path: string): EndpointName | undefined {
     if (path === discoveryPath) return 'discovery'
+    if (kind === 'google' && path === riscConfigurationPath) return 'risc'
     return (Object.keys(paths) as (keyof typeof paths)[]).find(name => paths[name] === path)
   }
 
@@ -357,6 +361,11 @@ export async function startUpstream(options: UpstreamOptions): Promise<Upstream>
     const form = readForm(kind, request, body)
     if (endpoint !== undefined && (await meet(endpoint, request, url, form, response))) return
 
+    if (endpoint === 'risc') {
+      response.writeHead(200, { 'content-type': 'application/json' })
+      response.end(JSON.stringify({ issuer: `${issuer}/`, jwks_uri: endpoints.jwks }))
+      return
+    }
     if (url.pathname.startsWith('/interaction/')) {
       const denied = kind === 'linkedin' ? 'user_cancelled_authorize' : 'access_denied'
       const grantsOf = (sub: string) => storage.list('Grant', grant => grant.accountId === sub)
@@ -429,6 +438,7 @@ export async function startUpstream(options: UpstreamOptions): Promise<Upstream>
     endpoints,
     apiOrigin,
     control,
+    securityEvents: createTransmitter({ origin, issuer, clientId, key: await getSigningKey() }),
     async close() {
       control.heal()
       await Promise.all(

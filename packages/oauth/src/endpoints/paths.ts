@@ -1,4 +1,4 @@
-/** Where each endpoint lives, below the issuer. `callback` and `connect` are followed by one more segment. */
+/** Where each endpoint lives, below the issuer. `callback`, `connect` and `securityEvents` are followed by one more segment. */
 export const endpointPaths = {
   authorize: '/oauth/authorize',
   consent: '/oauth/consent',
@@ -14,4 +14,5 @@ export const endpointPaths = {
   userinfo: '/oauth/userinfo',
   endSession: '/oauth/end-session',
   endSessionAnswer: '/oauth/end-session/answer',
+  securityEvents: '/oauth/events',
 } as const

@@ -41,6 +41,8 @@ const table = {
   userinfo: perMinute('source', 600),
   token: perMinute('source', 600),
   revoke: perMinute('source', 300),
+  /** Security event tokens: a provider sends all of its users' from a few addresses, and does not repeat for ever. */
+  security_events: perMinute('source', 6_000),
   /** All requests of a client that authenticated itself. */
   client: perMinute('client', 3_000),
   /** Tokens issued to one user. */

@@ -49,6 +49,21 @@ export async function readJsonObject(request: Request, limitBytes: number): Prom
   return value
 }
 
+/**
+ * Reads a body that is one token.
+ *
+ * @param mediaTypes those it may have
+ * @throws {OAuthError} `invalid_request` with status 415 for another media type, 413 for too many bytes, else 400
+ */
+export async function readTokenBody(
+  request: Request,
+  mediaTypes: readonly string[],
+  limitBytes: number,
+): Promise<string> {
+  assertMediaType(request, ...mediaTypes)
+  return readText(request, limitBytes)
+}
+
 /** The object that a JSON text holds; undefined when it holds none, or nests deeper than 16 levels. */
 export function parseJsonObject(text: string): Record<string, unknown> | undefined {
   if (!isShallow(text)) return undefined
@@ -86,14 +101,15 @@ export function single(
 
 const utf8 = new TextDecoder('utf-8', { fatal: true })
 
-function assertMediaType(request: Request, mediaType: string): void {
+function assertMediaType(request: Request, ...mediaTypes: readonly string[]): void {
   const [presented, ...parameters] = (request.headers.get('content-type') ?? '')
     .split(';')
     .map(part => part.trim())
   const isUtf8 = parameters.every(parameter => /^charset="?utf-?8"?$/i.test(parameter))
   const encoding = request.headers.get('content-encoding')?.trim() ?? 'identity'
-  if (presented?.toLowerCase() !== mediaType || !isUtf8 || !/^(identity)?$/i.test(encoding)) {
-    throw new OAuthError('invalid_request', `The body must be ${mediaType} in UTF-8.`, { status: 415 })
+  const isExpected = presented !== undefined && mediaTypes.includes(presented.toLowerCase())
+  if (!isExpected || !isUtf8 || !/^(identity)?$/i.test(encoding)) {
+    throw new OAuthError('invalid_request', `The body must be ${mediaTypes[0]} in UTF-8.`, { status: 415 })
   }
 }
 
