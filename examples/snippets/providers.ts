@@ -61,6 +61,10 @@ export async function pushToUs(): Promise<void> {
   // #endregion register-events
 }
 
+// #region dpop
+const bound = createServer({ name: 'bound', version: '1.0.0', signIn: google({ dpop: true }) })
+// #endregion dpop
+
 // #region oidc
 const company = createServer({
   name: 'company',
@@ -160,4 +164,4 @@ code.tool('login', {
 
 // #endregion octokit
 
-export { calendar, code, company, guarded, mail, posting, sharing, tickets, wiki }
+export { bound, calendar, code, company, guarded, mail, posting, sharing, tickets, wiki }

@@ -131,6 +131,8 @@ export interface ConnectedAccount {
 export interface RevocableTokens {
   readonly accessToken: string
   readonly refreshToken?: string
+  /** Private key that the refresh token is bound to (RFC 9449 §5), where it is. */
+  readonly dpopKey?: { kty: 'EC'; crv: 'P-256'; x: string; y: string; d: string }
   /** Seconds since the epoch; 0 when the provider does not say. */
   readonly accessEndsAt: number
 }

@@ -1,7 +1,9 @@
 import type { ConnectedProvider, Provider, ProviderHost } from '@sallyport/mcp-server'
 import { StoreUnavailableError } from '@sallyport/oauth'
+import { base64url } from 'jose'
 import { createBackgroundWork } from './background-work.ts'
 import { createConnectionVault } from './connection-vault.ts'
+import type { DpopKey, DpopNonces } from './dpop-proof.ts'
 import { createDueRefreshes } from './due-refreshes.ts'
 import { createExpiryNotices } from './expiry-notices.ts'
 import { usableRefreshToken } from './external-token.ts'
@@ -38,7 +40,10 @@ function connect(definition: ProviderDefinition, host: ProviderHost): ConnectedP
     ...(definition.securityEvents && { tokenNames: hashTokenNames }),
   })
 
-  async function requestRefresh(refreshToken: string): Promise<TokenReply> {
+  const nonces: DpopNonces = new Map()
+  const randomText = () => base64url.encode(host.random(24))
+
+  async function requestRefresh(refreshToken: string, dpopKey: DpopKey | undefined): Promise<TokenReply> {
     try {
       const { tokenEndpoint, clientAuthentication } = await upstreamServer()
       return await requestToken({
@@ -49,6 +54,8 @@ function connect(definition: ProviderDefinition, host: ProviderHost): ConnectedP
         errorClass: definition.errorClass,
         format: definition.tokenFormat,
         clock,
+        // Whatever is configured now: a token that is bound is good for nothing without.
+        ...(dpopKey && { proof: { key: dpopKey, jti: randomText, nonces } }),
       })
     } catch (error) {
       if (error instanceof UpstreamError) return { outcome: 'refused', error }
@@ -90,7 +97,7 @@ function connect(definition: ProviderDefinition, host: ProviderHost): ConnectedP
     }
   }
   return {
-    login: createLogin({ definition, credentials, host, vault, upstreamServer, onMade }),
+    login: createLogin({ definition, credentials, host, vault, upstreamServer, nonces, onMade }),
     isConnected: tokens.isConnected,
     status: tokens.status,
     keepFresh: tokens.keepFresh,

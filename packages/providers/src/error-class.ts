@@ -16,6 +16,10 @@ export function standardErrorClass({ status, error }: TokenRefusal): ErrorClass 
     case 'unsupported_grant_type':
     case 'invalid_scope':
       return 'misconfigured'
+    // RFC 9449 §5: a proof that is wrong, as by our clock.
+    case 'invalid_dpop_proof':
+      return 'misconfigured'
+    case 'use_dpop_nonce':
     case 'temporarily_unavailable':
     case 'server_error':
       return 'transient'

@@ -1,5 +1,6 @@
 import type { ExternalToken } from '@sallyport/mcp-server'
 import { z } from 'zod'
+import { type DpopKey, dpopKeySchema } from './dpop-proof.ts'
 import type { TokenGrant } from './token-request.ts'
 
 const at = z.int().nonnegative()
@@ -11,6 +12,7 @@ export const externalGrantSchema: z.ZodType<ExternalGrant> = z.strictObject({
   receivedAt: at,
   refreshToken: text.exactOptional(),
   refreshEndsAt: at.exactOptional(),
+  dpopKey: dpopKeySchema.exactOptional(),
   refreshTokenMissed: z.literal(true).exactOptional(),
   issuer: text,
   subject: text,
@@ -25,6 +27,8 @@ export interface ExternalGrant {
   refreshToken?: string
   /** End of the refresh token, where the provider names one. */
   refreshEndsAt?: number
+  /** What the refresh token is bound to: it is good for nothing without a proof by this key. */
+  dpopKey?: DpopKey
   /** No refresh token came, and asking for consent once more would bring one. */
   refreshTokenMissed?: true
   /** Canonical issuer and subject of the account at the provider. */
@@ -83,23 +87,32 @@ export function accessEndsAt(
   return seconds === 0 ? 0 : now + seconds
 }
 
-type RefreshPart = Pick<ExternalGrant, 'refreshToken' | 'refreshEndsAt'>
+type RefreshPart = Pick<ExternalGrant, 'refreshToken' | 'refreshEndsAt' | 'dpopKey'>
 
-/** The refresh token a reply brought, with its end, or undefined when it brought none. */
+/**
+ * The refresh token a reply brought, with its end, or undefined when it brought none. `dpopKey`: what was proven to get
+ * it, and what it is bound to.
+ */
 export function refreshTokenOf(
   reply: Pick<TokenGrant, 'refreshToken' | 'refreshExpiresInSeconds'>,
   now: number,
+  dpopKey: DpopKey | undefined,
 ): RefreshPart | undefined {
   if (reply.refreshToken === undefined) return undefined
   const { refreshToken, refreshExpiresInSeconds: life } = reply
-  return life === undefined ? { refreshToken } : { refreshToken, refreshEndsAt: now + life }
+  return {
+    refreshToken,
+    ...(life !== undefined && { refreshEndsAt: now + life }),
+    ...(dpopKey && { dpopKey }),
+  }
 }
 
 /** The refresh token that is stored, to go on with when a reply brings none. */
-export function keptRefreshToken({ refreshToken, refreshEndsAt }: ExternalGrant): RefreshPart {
+export function keptRefreshToken({ refreshToken, refreshEndsAt, dpopKey }: ExternalGrant): RefreshPart {
   return {
     ...(refreshToken !== undefined && { refreshToken }),
     ...(refreshEndsAt !== undefined && { refreshEndsAt }),
+    ...(dpopKey && { dpopKey }),
   }
 }
 

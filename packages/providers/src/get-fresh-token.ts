@@ -15,6 +15,7 @@ import {
 } from '@sallyport/oauth'
 import { type Circuit, createCircuit } from './circuit.ts'
 import type { ActiveConnection, ConnectionVault, HeldConnection } from './connection-vault.ts'
+import type { DpopKey } from './dpop-proof.ts'
 import { createExternalToken, type ExternalGrant, isAlive, usableRefreshToken } from './external-token.ts'
 import type { ProviderDefinition } from './provider-definition.ts'
 import { type AccountOfUser, createRefresher, keyOf, type RefreshWish } from './refresh-connection.ts'
@@ -63,7 +64,7 @@ export interface TokenSourceParts {
   /** Our client id there: with the provider, what a circuit is of. */
   clientId: string
   /** Presents a refresh token at the provider (RFC 6749 §6); never throws. */
-  requestRefresh(refreshToken: string): Promise<TokenReply>
+  requestRefresh(refreshToken: string, dpopKey: DpopKey | undefined): Promise<TokenReply>
   /** Takes tokens that came for a connection which was deleted meanwhile. */
   discard?(key: ConnectionKey, grant: ExternalGrant, accessEndsAt: number): Promise<void>
   /** Told when a tool gets a token. */

@@ -21,6 +21,11 @@ export interface GoogleOptions {
    * addressed too. Google must be told where to push. Default false.
    */
   securityEvents?: boolean | { clientIds: readonly string[] }
+  /**
+   * Refresh tokens are bound to a key (DPoP): one that leaks without its key is good for nothing. Google binds those of
+   * consents from now on; earlier ones go on as they are. Default false.
+   */
+  dpop?: boolean
   /** Addresses used in place of Google's own. Default: none. */
   endpoints?: Partial<ProviderEndpoints>
 }
@@ -98,6 +103,7 @@ export function google(options: GoogleOptions = {}): Provider<'google'> {
     }),
     deniedErrors: ['access_denied'],
     errorClass,
+    dpop: options.dpop ?? false,
     tokenFormat: {},
     rotatesRefreshTokens: false,
     accessTokenSeconds: 3600,

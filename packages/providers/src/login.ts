@@ -12,6 +12,7 @@ import {
 import { base64url } from 'jose'
 import { findAccount } from './account.ts'
 import type { ConnectionVault, HeldConnection } from './connection-vault.ts'
+import { createDpopKey, type DpopKey, type DpopNonces, hashCode } from './dpop-proof.ts'
 import {
   accessEndsAt,
   type ExternalGrant,
@@ -38,6 +39,8 @@ export interface LoginParts {
   host: Pick<ProviderHost, 'clock' | 'random' | 'emit'>
   vault: ConnectionVault
   upstreamServer(): Promise<UpstreamServer>
+  /** Of proofs for code exchanges. Default: none that is known. */
+  nonces?: DpopNonces
   /** Told when a connection was made. */
   onMade?(userId: string): Promise<void>
 }
@@ -46,6 +49,8 @@ export interface LoginParts {
 interface Trip {
   identity: Identity
   grant: TokenGrant
+  /** The key that was proven to get the tokens. */
+  dpopKey: DpopKey | undefined
   receivedAt: number
   scopes: string[]
   /** Whether this trip could not have brought a refresh token that it did not bring. */
@@ -73,6 +78,7 @@ export function createLogin(parts: LoginParts): RedirectLogin {
   const rules = definition.scopeRules
   const verifyIdToken = createIdTokenVerifier(clock)
   const randomText = () => base64url.encode(random(32))
+  const nonces: DpopNonces = parts.nonces ?? new Map()
 
   async function situationOf(
     server: UpstreamServer,
@@ -124,6 +130,9 @@ export function createLogin(parts: LoginParts): RedirectLogin {
   }
 
   async function exchange(code: string, { callbackUrl, memory }: LoginCallback, server: UpstreamServer) {
+    // A key of its own for each connection: who learns one of them has one.
+    const dpopKey = definition.dpop ? await createDpopKey() : undefined
+    const jti = dpopKey && (await hashCode(code))
     const reply = await requestToken({
       endpoint: server.tokenEndpoint,
       clientAuthentication: server.clientAuthentication,
@@ -137,9 +146,10 @@ export function createLogin(parts: LoginParts): RedirectLogin {
       errorClass: definition.errorClass,
       format: definition.tokenFormat,
       clock,
+      ...(dpopKey && jti && { proof: { key: dpopKey, jti: () => jti, nonces } }),
     })
     if (reply.outcome === 'refused') throw reply.error
-    return reply
+    return { ...reply, dpopKey }
   }
 
   async function identify(
@@ -272,6 +282,7 @@ export function createLogin(parts: LoginParts): RedirectLogin {
       const trip: Trip = {
         identity,
         grant,
+        dpopKey: granted.dpopKey,
         receivedAt,
         // RFC 6749 §5.1: no `scope` in the reply means that all was granted.
         scopes:
@@ -322,8 +333,8 @@ function toExternalGrant(
   before: ExternalGrant | undefined,
   label: string | undefined,
 ): ExternalGrant {
-  const { grant, receivedAt, identity } = trip
-  const refresh = refreshTokenOf(grant, receivedAt) ?? (before && keptRefreshToken(before))
+  const { grant, dpopKey, receivedAt, identity } = trip
+  const refresh = refreshTokenOf(grant, receivedAt, dpopKey) ?? (before && keptRefreshToken(before))
   // A provider that withheld it although consent was forced is not asked again at each sign-in.
   const isKnownToWithhold = before !== undefined && !before.refreshToken && !before.refreshTokenMissed
   const missed = !refresh?.refreshToken && !trip.refreshTokenIsFinal && !isKnownToWithhold

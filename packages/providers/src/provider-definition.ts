@@ -113,6 +113,8 @@ export interface ProviderDefinition<Id extends string = string> {
   /** Values of `error` in the callback that mean that the user declined. */
   deniedErrors: readonly string[]
   errorClass(refusal: TokenRefusal): ErrorClass
+  /** Whether refresh tokens are asked for that are bound to a key (RFC 9449); access tokens stay bearer tokens. Default false. */
+  dpop?: boolean
   /** Where its token endpoint leaves RFC 6749. */
   tokenFormat: TokenFormat
   /** Whether a refresh spends the refresh token, so that a lost reply is a lost grant. */

@@ -8,6 +8,7 @@ import type {
   EndReason,
   HeldConnection,
 } from './connection-vault.ts'
+import type { DpopKey } from './dpop-proof.ts'
 import {
   accessEndsAt,
   type ExternalGrant,
@@ -29,7 +30,7 @@ export interface RefreshParts {
   vault: ConnectionVault
   circuit: Circuit
   /** Presents a refresh token at the provider (RFC 6749 §6); never throws. */
-  requestRefresh(refreshToken: string): Promise<TokenReply>
+  requestRefresh(refreshToken: string, dpopKey: DpopKey | undefined): Promise<TokenReply>
   /** Takes tokens that came for a connection which was deleted meanwhile. */
   discard?(key: ConnectionKey, grant: ExternalGrant, accessEndsAt: number): Promise<void>
   host: Pick<ProviderHost, 'store' | 'clock' | 'random' | 'emit' | 'sleep'>
@@ -178,7 +179,7 @@ export function createRefresher(parts: RefreshParts): Refresher {
       // Frozen meanwhile: another process may have used the refresh token, and using it twice can end the grant.
       if (!lease.canStillSend()) return undefined
       const { refreshToken } = due
-      const reply = await parts.requestRefresh(refreshToken)
+      const reply = await parts.requestRefresh(refreshToken, due.held.grant.dpopKey)
       if (reply.outcome === 'refused') return await afterRefusal(due, reply.error, lease)
       isLost = true
       const stored = await storeReply(
@@ -258,7 +259,7 @@ export function createRefresher(parts: RefreshParts): Refresher {
     const { accessToken, scope } = granted
     const { scopeRules, accessTokenSeconds } = definition
     // RFC 6749 §6: no new refresh token means that the old one goes on, up to the end it had.
-    const refresh = refreshTokenOf(granted, receivedAt) ?? keptRefreshToken(grant)
+    const refresh = refreshTokenOf(granted, receivedAt, grant.dpopKey) ?? keptRefreshToken(grant)
     const scopes = scope === undefined ? connection.scopes : parseScope(scope, scopeRules)
     const missing = connection.missingScopes?.filter(each => !coversScopes(scopes, [each], scopeRules))
     return {

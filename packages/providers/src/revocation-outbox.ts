@@ -64,8 +64,13 @@ export function createRevocationOutbox(parts: {
     const claim = await claimRefresh(host, { userId, provider, account }, { takesOver: true })
     if (claim.outcome !== 'claimed') return { next: { dueAt: clock() + busySeconds } }
     try {
-      const { accessToken, refreshToken } = grant
-      const tokens = { accessToken, accessEndsAt, ...(refreshToken !== undefined && { refreshToken }) }
+      const { accessToken, refreshToken, dpopKey } = grant
+      const tokens = {
+        accessToken,
+        accessEndsAt,
+        ...(refreshToken !== undefined && { refreshToken }),
+        ...(dpopKey && { dpopKey }),
+      }
       const result = await revoke(tokens)
       if (result.outcome === 'later') return again(task, grant, result)
       if (result.outcome === 'refused') return failed(userId, 'refused')

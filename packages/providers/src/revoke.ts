@@ -1,6 +1,7 @@
 import type { RevocableTokens, RevocationResult } from '@sallyport/mcp-server'
 import type { Clock } from '@sallyport/oauth'
 import { basicAuthorization } from './client-authentication.ts'
+import type { DpopKey } from './dpop-proof.ts'
 import { isAlive } from './external-token.ts'
 import { asObject, parseJson } from './json.ts'
 import { fetchLimited, type LimitedResponse } from './limited-fetch.ts'
@@ -43,7 +44,7 @@ export function createRevoke(parts: {
   credentials: ClientCredentials
   revocation(): Promise<Revocation | undefined>
   /** Presents a refresh token at the provider; never throws. */
-  requestRefresh(refreshToken: string): Promise<TokenReply>
+  requestRefresh(refreshToken: string, dpopKey: DpopKey | undefined): Promise<TokenReply>
   clock: Clock
 }): (tokens: RevocableTokens) => Promise<RevocationResult> {
   const { credentials, clock } = parts
@@ -52,12 +53,13 @@ export function createRevoke(parts: {
     if (isAlive({ endsAt: tokens.accessEndsAt, now: clock() })) return tokens
     // Ended and not to be renewed: it opens nothing any more.
     if (tokens.refreshToken === undefined) return { outcome: 'revoked' }
-    const reply = await parts.requestRefresh(tokens.refreshToken)
+    const reply = await parts.requestRefresh(tokens.refreshToken, tokens.dpopKey)
     if (reply.outcome === 'granted') {
       const { accessToken, refreshToken = tokens.refreshToken, expiresInSeconds } = reply.grant
       return {
         accessToken,
         refreshToken,
+        ...(tokens.dpopKey && { dpopKey: tokens.dpopKey }),
         accessEndsAt: expiresInSeconds ? clock() + expiresInSeconds : 0,
       }
     }

@@ -1,6 +1,7 @@
 import type { Clock } from '@sallyport/oauth'
 import { z } from 'zod'
 import { basicAuthorization } from './client-authentication.ts'
+import { type DpopKey, type DpopNonces, readNonce, signDpopProof } from './dpop-proof.ts'
 import { asObject, type JsonObject, parseJson } from './json.ts'
 import { fetchLimited, type LimitedResponse } from './limited-fetch.ts'
 import type { ClientCredentials, TokenRefusal } from './provider-definition.ts'
@@ -33,8 +34,18 @@ export interface TokenRequest {
   /** Default: as RFC 6749 says. */
   format?: TokenFormat
   clock: Clock
-  /** Default 10 000. */
+  /** Default 10 000; with a proof, for both requests together. */
   timeoutMs?: number
+  /** Proves possession of a key. Default: nothing is proven. */
+  proof?: TokenProof
+}
+
+export interface TokenProof {
+  key: DpopKey
+  /** Id of a proof; called for each. */
+  jti(): string
+  /** Those the provider gave out last; new ones are put there. */
+  nonces: DpopNonces
 }
 
 const maxReplyBytes = 64 * 1024
@@ -74,17 +85,15 @@ const refusalSchema = z.object({
 })
 
 /**
- * One POST to an upstream token endpoint (RFC 6749 §4.1.3, §6), bounded in time and size. Never throws: whatever
- * goes wrong is a refusal with its class, and no text of the provider goes further than this file.
+ * One POST to an upstream token endpoint (RFC 6749 §4.1.3, §6), bounded in time and size; with a proof a second one, when
+ * the provider wants a nonce of its own in it (RFC 9449 §8). Never throws: whatever goes wrong is a refusal with its
+ * class, and no text of the provider goes further than this file.
  */
 export async function requestToken(request: TokenRequest): Promise<TokenReply> {
   const { format = {} } = request
   let response: LimitedResponse
   try {
-    response = await fetchLimited(request.endpoint, toInit(request, format), {
-      timeoutMs: request.timeoutMs ?? 10_000,
-      maxBytes: maxReplyBytes,
-    })
+    response = await send(request, format)
   } catch {
     return refused('transient')
   }
@@ -97,6 +106,37 @@ export async function requestToken(request: TokenRequest): Promise<TokenReply> {
     if (granted.success) return { outcome: 'granted', grant: toTokenGrant(granted.data), reply }
   }
   return sortRefusal(response, members, request)
+}
+
+async function send(request: TokenRequest, format: TokenFormat): Promise<LimitedResponse> {
+  const { endpoint, proof, parameters, clock, timeoutMs = 10_000 } = request
+  const signal = AbortSignal.timeout(timeoutMs)
+  const limits = { timeoutMs, maxBytes: maxReplyBytes }
+  const post = async (nonce?: string) => {
+    const init = { ...toInit(request, format), signal }
+    if (proof) {
+      const { key, jti } = proof
+      init.headers.set('dpop', await signDpopProof(key, { url: endpoint, jti: jti(), now: clock(), nonce }))
+    }
+    return fetchLimited(endpoint, init, limits)
+  }
+  if (!proof) return post()
+  const { nonces } = proof
+  const workflow = parameters.grant_type ?? ''
+  const keepNonce = ({ headers }: LimitedResponse) => {
+    const nonce = readNonce(headers)
+    if (nonce !== undefined) nonces.set(workflow, nonce)
+    return nonce
+  }
+  const first = await post(nonces.get(workflow))
+  const nonce = keepNonce(first)
+  // Refused before anything was done: neither code nor refresh token is spent. Once, or two servers that do not know
+  // each other's nonces could go on for ever.
+  const isChallenge = first.status === 400 && asObject(parseJson(first.text))?.error === 'use_dpop_nonce'
+  if (!isChallenge || nonce === undefined) return first
+  const second = await post(nonce)
+  keepNonce(second)
+  return second
 }
 
 function toInit({ credentials, clientAuthentication, parameters }: TokenRequest, format: TokenFormat) {

@@ -1,5 +1,6 @@
 export { type Account, accounts } from './accounts.ts'
 export type { Control, Failure, Hold, Secret, SeenRequest } from './control.ts'
+export type { SeenProof } from './dpop.ts'
 export type { EndpointName, UpstreamKind } from './kinds.ts'
 export { googleScopes } from './kinds.ts'
 export {

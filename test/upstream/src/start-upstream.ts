@@ -7,6 +7,7 @@ import Provider, { errors, interactionPolicy } from 'oidc-provider'
 import { accounts } from './accounts.ts'
 import { type ApiCaller, answerApi } from './api.ts'
 import { type Control, createControl } from './control.ts'
+import { createProofGate, type SeenProof } from './dpop.ts'
 import { answerInteraction, type ConsentGiven } from './interaction.ts'
 import {
   type EndpointName,
@@ -57,10 +58,15 @@ export interface Upstream {
   /** Origin of the API, another one than the provider's. */
   apiOrigin: string
   control: Control
+  /** DPoP proofs it was shown, at Google. */
+  proofs: readonly SeenProof[]
   /** Sends what only Google does. */
   securityEvents: SecurityEventTransmitter
   close(): Promise<void>
 }
+
+/** Header that a proof goes on in once it is accepted. */
+const acceptedProof = 'x-accepted-proof'
 
 let signingKey: Promise<JWK> | undefined
 
@@ -153,6 +159,7 @@ export async function startUpstream(options: UpstreamOptions): Promise<Upstream>
     revoke: originOf('revoke') + paths.revoke,
   }
 
+  const proofs = createProofGate(endpoints.token)
   const policy = interactionPolicy.base()
   policy.add(new interactionPolicy.Prompt({ name: 'select_account', requestable: true }), 0)
   // The user is asked each time: the upstream keeps no session of its own.
@@ -273,6 +280,11 @@ export async function startUpstream(options: UpstreamOptions): Promise<Upstream>
         reply.id_token = await dateAhead(reply.id_token, state.aheadSeconds())
       for (const name of ['access_token', 'refresh_token', 'id_token'] as const) state.keep(name, reply[name])
       const grantType = ctx.oidc?.params?.grant_type
+      const proof = ctx.req.headers[acceptedProof]
+      if (proof !== undefined) {
+        if (typeof reply.refresh_token === 'string') await proofs.bind(reply.refresh_token, String(proof))
+        ctx.set('dpop-nonce', proofs.nonceFor(String(grantType)))
+      }
       const sub = ctx.oidc?.entities?.Account?.accountId
       const status = adaptTokenReply(kind, {
         grantType: typeof grantType === 'string' ? grantType : undefined,
@@ -361,6 +373,17 @@ export async function startUpstream(options: UpstreamOptions): Promise<Upstream>
     const form = readForm(kind, request, body)
     if (endpoint !== undefined && (await meet(endpoint, request, url, form, response))) return
 
+    if (kind === 'google' && endpoint === 'token') {
+      const refusal = await proofs.check(request, form)
+      if (refusal) {
+        response.writeHead(refusal.status, { 'content-type': 'application/json', ...refusal.headers })
+        response.end(JSON.stringify(refusal.body))
+        return
+      }
+      // `oidc-provider` has rules of its own, and would bind access tokens too.
+      request.headers[acceptedProof] = request.headers.dpop
+      delete request.headers.dpop
+    }
     if (endpoint === 'risc') {
       response.writeHead(200, { 'content-type': 'application/json' })
       response.end(JSON.stringify({ issuer: `${issuer}/`, jwks_uri: endpoints.jwks }))
@@ -438,6 +461,7 @@ export async function startUpstream(options: UpstreamOptions): Promise<Upstream>
     endpoints,
     apiOrigin,
     control,
+    proofs: proofs.seen,
     securityEvents: createTransmitter({ origin, issuer, clientId, key: await getSigningKey() }),
     async close() {
       control.heal()
