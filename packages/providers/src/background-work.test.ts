@@ -4,6 +4,7 @@ import {
   createMemoryStore,
   createSecretRing,
   developmentSignIn,
+  StoreUnavailableError,
 } from '@sallyport/oauth'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { type Answer, type FakeUpstream, type Script, startFakeUpstream } from './testing/fake-upstream.ts'
@@ -430,6 +431,61 @@ describe('R142: tokens of a connection that ended', () => {
     expect(revoked().sort()).toEqual(['refresh-1', 'refresh-2'])
     expect(await isConnected()).toBe(false)
     expect(await waiting()).toEqual([])
+  })
+
+  describe('when a refresh brought tokens that could not be written', () => {
+    let isDown: boolean
+    let unlucky: Harness
+    beforeEach(async () => {
+      isDown = true
+      const failing =
+        <Step extends object, Outcome>(real: (step: Step) => Promise<Outcome>) =>
+        (step: Step) =>
+          isDown ? Promise.reject(new StoreUnavailableError('away')) : real(step)
+      unlucky = process({
+        store: {
+          ...store,
+          replaceConnection: failing(store.replaceConnection),
+          putTask: failing(store.putTask),
+        },
+      })
+      upstream.script('/token', {
+        body: { access_token: 'access-2', refresh_token: 'refresh-2', expires_in: 3600 },
+      })
+      clock.now += 4000
+      await expect(token(unlucky)).rejects.toThrow(StoreUnavailableError)
+    })
+
+    it('R142: and the user disconnected before the store was back, they are revoked', async () => {
+      await disconnect()
+      // Still away for the process that has them.
+      await expect(runDue(unlucky)).rejects.toThrow(StoreUnavailableError)
+      isDown = false
+      for (let i = 0; i < 4; i++) {
+        clock.now += 30
+        await runDue(unlucky, one)
+      }
+      expect(revoked().sort()).toEqual(['refresh-1', 'refresh-2'])
+      expect(await waiting()).toEqual([])
+      expect(await isConnected()).toBe(false)
+    })
+
+    it('R181: they are written once it is, without a caller', async () => {
+      isDown = false
+      await runDue(unlucky)
+      expect(await token(one)).toBe('access-2')
+      expect(refreshes()).toBe(1)
+      expect(revoked()).toEqual([])
+    })
+
+    it('R180: and the user connected again meanwhile, they are dropped', async () => {
+      await one.connect({ reply: { access_token: 'again', refresh_token: 'again-refresh' } })
+      isDown = false
+      await runDue(unlucky)
+      expect(await token(unlucky)).toBe('again')
+      await workForTwoMinutes()
+      expect(revoked()).toEqual([])
+    })
   })
 
   it('R142: with revocation off nothing is kept and nobody is asked', async () => {

@@ -119,6 +119,6 @@ function connect(definition: ProviderDefinition, host: ProviderHost): ConnectedP
         host,
       }),
     }),
-    runDue: createBackgroundWork({ refreshes, notices, outbox }),
+    runDue: createBackgroundWork({ refreshes, notices, outbox, tokens }),
   }
 }

@@ -50,6 +50,8 @@ export interface TokenSource {
    * @throws {StoreUnavailableError} when the store does not answer
    */
   keepFresh(userId: string, aheadSeconds: number, account?: string): Promise<ConnectionStatus | undefined>
+  /** Finds a place for refreshed tokens whose write failed. @throws {StoreUnavailableError} */
+  settle(signal?: AbortSignal): Promise<void>
   /** Whether `get` is going to answer, now and after the present access token. Asks nobody but the store. */
   isConnected(userId: string, scopes: readonly string[], account?: string): Promise<boolean>
   /** How the connection does, for somebody who needs these scopes. Asks nobody but the store. */
@@ -170,6 +172,7 @@ export function createTokenSource(parts: TokenSourceParts): TokenSource {
   return {
     get: (userId, scopes, account) => getToken(userId, scopes, account),
     renew: getToken,
+    settle: refresher.settle,
     async keepFresh(userId, aheadSeconds, account) {
       const found = account === undefined ? await vault.find(userId) : undefined
       const of = account ?? found?.connection.account

@@ -53,6 +53,13 @@ export interface Refresher {
    * @throws {ProviderUnavailableError} when the token has ended and cannot be refreshed now
    */
   refresh(of: AccountOfUser, wish: RefreshWish): Promise<HeldConnection | undefined>
+  /**
+   * Finds a place for replies whose write failed: in their connection, or, when that was deleted meanwhile, where tokens
+   * wait to be revoked.
+   *
+   * @throws {StoreUnavailableError} what is left waits on
+   */
+  settle(signal?: AbortSignal): Promise<void>
 }
 
 /** Which of a user's connections. */
@@ -75,6 +82,12 @@ interface RefreshReply {
   receivedAt: number
 }
 
+/** A reply whose write failed: the connection it is for, and the lease that keeps others from its refresh token. */
+interface UnwrittenReply extends RefreshReply {
+  held: ActiveConnection
+  lease: RefreshLease
+}
+
 /** A refresh that is due and that nothing stands in the way of. */
 interface Due {
   held: ActiveConnection
@@ -90,8 +103,7 @@ export function createRefresher(parts: RefreshParts): Refresher {
   const { definition, vault, circuit, host } = parts
   const { clock, emit, sleep = realSleep } = host
   const provider = definition.id
-  /** Replies whose write failed, with the lease that keeps others from using their refresh token again. */
-  const unwritten = new Map<string, RefreshReply & { lease: RefreshLease }>()
+  const unwritten = new Map<string, UnwrittenReply>()
 
   const unavailable = (retryAfterSeconds?: number, cause?: unknown) =>
     new ProviderUnavailableError(provider, {
@@ -111,6 +123,7 @@ export function createRefresher(parts: RefreshParts): Refresher {
   async function consider({ userId, account }: AccountOfUser, wish: RefreshWish): Promise<Due | Answer> {
     for (;;) {
       const held = await vault.find(userId, account)
+      if (await settleReply({ userId, account }, held)) continue
       if (held?.state !== 'active' || !needsRefresh(held, wish)) return { answer: held }
       const { connection, grant } = held
       const isRejected = grant.accessToken === wish.rejected
@@ -119,14 +132,6 @@ export function createRefresher(parts: RefreshParts): Refresher {
       const refreshToken = usableRefreshToken(grant, clock())
       if (refreshToken === undefined) {
         return { answer: canServe ? held : await end(held, lives ? 'revoked' : 'expired') }
-      }
-      const early = unwritten.get(keyOf(connection))
-      if (early) {
-        if (early.refreshToken === refreshToken) await storeReply(held, early, early.lease)
-        // Of another refresh token: the user connected again meanwhile, and that link wins.
-        else unwritten.delete(keyOf(connection))
-        await early.lease.release()
-        continue
       }
       const ownWait = (connection.failure?.nextAttemptAt ?? 0) - clock()
       const wait = ownWait > 0 ? ownWait : await circuit.blockedSeconds()
@@ -223,34 +228,70 @@ export function createRefresher(parts: RefreshParts): Refresher {
     lease: RefreshLease,
   ): Promise<HeldConnection | undefined> {
     const { userId, account } = held.connection
-    const key = keyOf(held.connection)
     let before = held
+    // Whoever comes next finds it here: the provider may have retired the old refresh token.
+    const keep = () => {
+      if (unwritten.size < maxUnwritten) unwritten.set(keyOf(held.connection), { ...reply, held, lease })
+    }
     for (let round = 1; ; round++) {
       let outcome: 'replaced' | 'stale'
       try {
         if (round > maxRounds) throw unavailable()
         outcome = await vault.replace(before.connection, toUpdate(before, reply))
       } catch (error) {
-        // The provider may have retired the old refresh token: the reply waits here for the next call.
-        if (unwritten.size < maxUnwritten) unwritten.set(key, { ...reply, lease })
+        keep()
         throw error
       }
-      unwritten.delete(key)
       if (outcome === 'replaced') {
         const generation = before.connection.generation + 1
         emit({ type: 'connection_refreshed', userId, provider, generation })
       }
       const stored = await vault.find(userId, account)
       if (outcome === 'stale' && !stored) {
-        // The user disconnected meanwhile: these tokens must not live on at the provider.
-        const { grant, accessEndsAt } = toUpdate(before, reply)
-        await parts.discard?.(before.connection, grant, accessEndsAt)
+        await discard(before, reply).catch(error => {
+          keep()
+          throw error
+        })
       }
       if (outcome === 'replaced' || stored?.state !== 'active') return stored
       // Another refresh token: the user connected again meanwhile, and that link wins (R180). The same one: only
       // what is known of the connection changed, and a rotated refresh token must not be lost over that.
       if (stored.grant.refreshToken !== reply.refreshToken) return stored
       before = stored
+    }
+  }
+
+  /** Of a connection that the user disconnected meanwhile: these tokens must not live on at the provider. */
+  async function discard(held: ActiveConnection, reply: RefreshReply): Promise<void> {
+    const { grant, accessEndsAt } = toUpdate(held, reply)
+    await parts.discard?.(held.connection, grant, accessEndsAt)
+  }
+
+  /** Finds a place for the reply that waits for a connection. `held`: what that is now. False: there is none. */
+  async function settleReply(of: AccountOfUser, held: HeldConnection | undefined): Promise<boolean> {
+    const key = keyOf(of)
+    const reply = unwritten.get(key)
+    if (!reply) return false
+    unwritten.delete(key)
+    try {
+      if (!held) await discard(reply.held, reply)
+      // Of another refresh token: the user connected again meanwhile, and that link wins (R180).
+      else if (held.state === 'active' && held.grant.refreshToken === reply.refreshToken) {
+        await storeReply(held, reply, reply.lease)
+      }
+    } catch (error) {
+      unwritten.set(key, reply)
+      throw error
+    }
+    await reply.lease.release()
+    return true
+  }
+
+  async function settle(signal?: AbortSignal): Promise<void> {
+    for (const { held } of [...unwritten.values()]) {
+      if (signal?.aborted) return
+      const { userId, account } = held.connection
+      await settleReply(held.connection, await vault.find(userId, account))
     }
   }
 
@@ -288,7 +329,7 @@ export function createRefresher(parts: RefreshParts): Refresher {
     throw unavailable()
   }
 
-  return { needsRefresh, refresh }
+  return { needsRefresh, refresh, settle }
 }
 
 /** Whose a grant is, which no refresh changes. */
