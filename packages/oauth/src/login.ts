@@ -33,6 +33,8 @@ export interface RedirectLogin extends LoginBase {
   readonly kind: 'redirect'
   /** Provider scopes every trip asks for to learn who the user is. The consent page shows them. Default: none. */
   readonly identityScopes?: readonly string[]
+  /** Whether a user has one account there at most, so that connecting again takes its place. Default false. */
+  readonly hasOneAccount?: boolean
   /** Where to send the browser, and what to remember until it comes back (PKCE verifier, nonce). */
   start(request: LoginStart): Promise<{ url: string; memory: LoginMemory }>
   /**

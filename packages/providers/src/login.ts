@@ -217,6 +217,7 @@ export function createLogin(parts: LoginParts): RedirectLogin {
     label: definition.label,
     identityScopes: definition.identityScopes,
     prompts: definition.prompts,
+    ...(definition.hasOneAccount && { hasOneAccount: true }),
 
     async start({ callbackUrl, upstreamState, scopes, userId, account, ...wanted }) {
       const server = await parts.upstreamServer().catch(toLoginError)

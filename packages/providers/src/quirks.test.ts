@@ -269,6 +269,8 @@ describe('any OAuth 2.0 provider', () => {
       fixtures,
     })
     expect(at.provider.connectOnly).toBe(true)
+    // The account page offers no further one then.
+    expect(at.connected.login.hasOneAccount).toBe(true)
     await at.connect()
     await at.connect({ body: { access_token: 'two', expires_in: 60 } })
     at.clock.now += 60

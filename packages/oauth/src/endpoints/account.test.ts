@@ -204,6 +204,19 @@ describe('R72: the account page', () => {
     expect(fixture.linkedin.starts.at(-1)).toMatchObject({ scopes: ['post:write'], account: 'another' })
   })
 
+  it('offers no other account where a user can have one only: it would take the place of the first', async () => {
+    const fixture = createFixture({ needs: { linkedin: ['post:write'] } })
+    const ada = await allow(fixture, 'ada')
+    await connect(fixture, ada, 'linkedin')
+    const { browser, page } = await signIn(fixture, 'ada')
+    const linkedin = Object.assign(fixture.linkedin, { hasOneAccount: true })
+    expect((await browser.open(url)).html).not.toContain('Connect another')
+    // A page from before says so too late.
+    const sent = await press(browser, page, 'Connect another LinkedIn account')
+    expect([sent.status, sent.location]).toEqual([303, url])
+    expect(linkedin.starts).toHaveLength(1)
+  })
+
   it('R64: an app cannot write into the page with its name', async () => {
     const fixture = createFixture()
     fixture.clients.set(strangerId, client({ clientName: '<script>alert(1)</script>" onclick="x\u202e' }))

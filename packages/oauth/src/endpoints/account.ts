@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import type { Context } from '../context.ts'
 import { disconnect } from '../disconnect.ts'
-import { anotherAccount, LoginError } from '../login.ts'
+import { anotherAccount, type Login, LoginError } from '../login.ts'
 import {
   type AccountForm,
   accountPage,
@@ -91,7 +91,7 @@ async function show(context: Context, request: Request): Promise<Response> {
               disconnect: form({ kind: 'disconnect', userId, provider, account }),
               prefer: rest.isDefault ? undefined : form({ kind: 'prefer', userId, provider, account }),
             })),
-            connect: login?.kind === 'redirect' ? form({ kind: 'connect', userId, provider }) : undefined,
+            connect: takesAnother(login) ? form({ kind: 'connect', userId, provider }) : undefined,
           }
         }),
       ),
@@ -140,9 +140,14 @@ function connectAnother(
 ): Response {
   const { needs } = context.connections.plan(Object.keys(context.scopes))
   const scopes = needs.find(({ login }) => login.id === provider)?.scopes ?? []
-  if (!findLogin(context, provider)) return seeOther(accountUrl(context), new Headers())
+  if (!takesAnother(findLogin(context, provider))) return seeOther(accountUrl(context), new Headers())
   const link = { userId, providerId: provider, scopes, account: anotherAccount }
   return seeOther(createConnectLink(context, link), new Headers())
+}
+
+/** Whether a user can connect a further account there; where they have one only, it would take the place of the first. */
+function takesAnother(login: Login | undefined): boolean {
+  return login?.kind === 'redirect' && !login.hasOneAccount
 }
 
 /** Ends what the button names, if it is still there and still this user's. */
