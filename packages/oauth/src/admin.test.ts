@@ -253,7 +253,13 @@ describe('R72: an operator sees what there is', () => {
     expect(await admin.deleteConnection('bob', 'linkedin')).toBe(false)
     expect((await admin.listConnections('ada')).map(({ provider }) => provider)).toEqual(['linkedin'])
     expect(fixture.events).toEqual([
-      { type: 'connection_ended', userId: 'ada', provider: 'google', by: 'administrator' },
+      {
+        type: 'connection_ended',
+        userId: 'ada',
+        provider: 'google',
+        account: 'default',
+        by: 'administrator',
+      },
     ])
   })
 

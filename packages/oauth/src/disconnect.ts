@@ -16,7 +16,7 @@ export async function disconnect(
   by: 'user' | 'administrator',
 ): Promise<boolean> {
   const { store, sealer, clock, emit } = context
-  const { userId, provider } = key
+  const { userId, provider, account } = key
   const connection = await store.findConnection({ ...key, now: clock() })
   if (!connection) return false
   if (context.revokesUpstream && connection.state === 'active') {
@@ -29,6 +29,6 @@ export async function disconnect(
     }
   }
   await store.deleteConnection({ ...key, now: clock() })
-  emit({ type: 'connection_ended', userId, provider, by })
+  emit({ type: 'connection_ended', userId, provider, account, by })
   return true
 }

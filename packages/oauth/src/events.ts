@@ -34,6 +34,14 @@ export type AssertionProblem =
   | 'resource'
   | 'replayed'
 
+/** Which connection an event is about. */
+interface ConnectionOfEvent {
+  userId: string
+  provider: string
+  /** Which of the user's accounts there, as `server.admin.listConnections` and `accounts` of a call name it. */
+  account: string
+}
+
 /**
  * Everything worth telling about, as one closed union. Audit log, metrics and alerts are sinks of this list.
  * An event carries ids and hashes; it has no field that a token, code or secret could be put in.
@@ -80,22 +88,31 @@ export type SallyportEvent =
   | { type: 'signing_key_retired'; kid: string; retiresAt: number }
   /** A signer outside (HSM, KMS) gave no signature. */
   | { type: 'signer_failed'; kid: string; errorName: string }
-  | { type: 'connection_made'; userId: string; provider: string }
-  /** `by`: who ended it, when it was not the provider. */
-  | { type: 'connection_ended'; userId: string; provider: string; by?: 'user' | 'administrator' }
-  /** Only the user can renew it: told 7, 3 and 1 days before `endsAt` (seconds since the epoch), each once. */
-  | { type: 'connection_expiring'; userId: string; provider: string; daysLeft: number; endsAt: number }
-  /** The provider has taken back what a connection that ended here was for. */
-  | { type: 'grant_revoked_upstream'; userId: string; provider: string }
-  /**
-   * It did not, and is not asked again: it refuses, has not answered for days, or the tokens cannot be read any more.
-   */
-  | {
-      type: 'upstream_revocation_failed'
-      userId: string
-      provider: string
-      errorClass: 'refused' | 'expired' | 'unreadable'
-    }
+  | (ConnectionOfEvent &
+      (
+        | { type: 'connection_made' }
+        /** `by`: who ended it, when it was not the provider. */
+        | { type: 'connection_ended'; by?: 'user' | 'administrator' }
+        /** Only the user can renew it: told 7, 3 and 1 days before `endsAt` (seconds since the epoch), each once. */
+        | { type: 'connection_expiring'; daysLeft: number; endsAt: number }
+        /** The provider has taken back what a connection that ended here was for. */
+        | { type: 'grant_revoked_upstream' }
+        /**
+         * It did not, and is not asked again: it refuses, has not answered for days, or the tokens cannot be read any
+         * more.
+         */
+        | { type: 'upstream_revocation_failed'; errorClass: 'refused' | 'expired' | 'unreadable' }
+        | { type: 'connection_refreshed'; generation: number }
+        | { type: 'connection_refresh_failed'; errorClass: string }
+        /** How a connection does has changed; `nextAttemptAt`: when its next refresh may begin, seconds since the epoch. */
+        | {
+            type: 'connection_changed'
+            /** Not called `state`: OAuth has a secret of that name, which logs redact. */
+            condition: ConnectionState
+            errorClass?: string
+            nextAttemptAt?: number
+          }
+      ))
   /**
    * A provider tells what happened to an account (RISC). `sessions`, `connections`: how many ended by it; `family_revoked`
    * and `connection_ended` tell which. `marker`: what the deployer had sent for a test.
@@ -111,18 +128,6 @@ export type SallyportEvent =
     }
   /** Somebody sent what is no security event token of that provider for us, or it could not be judged then. */
   | { type: 'security_event_refused'; provider: string; errorClass: SecurityEventProblem }
-  | { type: 'connection_refreshed'; userId: string; provider: string; generation: number }
-  | { type: 'connection_refresh_failed'; userId: string; provider: string; errorClass: string }
-  /** How a connection does has changed; `nextAttemptAt`: when its next refresh may begin, seconds since the epoch. */
-  | {
-      type: 'connection_changed'
-      userId: string
-      provider: string
-      /** Not called `state`: OAuth has a secret of that name, which logs redact. */
-      condition: ConnectionState
-      errorClass?: string
-      nextAttemptAt?: number
-    }
   /** All processes leave the provider alone until `nextAttemptAt`; then one of them asks. */
   | { type: 'circuit_opened'; provider: string; errorClass: string; nextAttemptAt: number }
   | { type: 'circuit_closed'; provider: string }
@@ -198,6 +203,7 @@ export const eventFields: Readonly<Record<EventField, EventFieldKind>> = {
   jkt: 'hash',
   retiresAt: 'number',
   provider: 'name',
+  account: 'name',
   generation: 'number',
   errorClass: 'name',
   condition: 'name',

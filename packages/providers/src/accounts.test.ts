@@ -86,6 +86,42 @@ describe('several accounts of one user at one provider', () => {
     expect((await accounts()).map(({ label }) => label).sort()).toEqual(['Ada', 'Work'])
   })
 
+  it('what is told of a connection says of which account, by the id that tools and admins know', async () => {
+    await connect('ada', { name: 'Ada' })
+    await connect('work', { name: 'Work' })
+    const [ada, work] = [await idOf('Ada'), await idOf('Work')]
+    clock.now += 4000
+    upstream.script('/token', ({ form }) =>
+      form.get('refresh_token') === 'refresh-ada'
+        ? { body: { access_token: 'later', expires_in: 3600 } }
+        : { status: 400, body: { error: 'invalid_grant' } },
+    )
+    await tokenOf(ada)
+    await errorOf(tokenOf(work))
+    await connect('work', { name: 'Work' })
+    const about = (type: string, account: string) => ({ type, userId: user, provider: 'google', account })
+    expect(harness.events).toMatchObject([
+      about('connection_made', ada),
+      about('connection_made', work),
+      about('connection_refreshed', ada),
+      about('connection_refresh_failed', work),
+      about('connection_changed', work),
+      about('connection_ended', work),
+      about('connection_made', work),
+    ])
+  })
+
+  it('connecting again without a new refresh token is told of the same account', async () => {
+    await connect('ada', { name: 'Ada' })
+    await connect('ada', { name: 'Ada' }, { refresh_token: undefined, access_token: 'newer' })
+    const account = await idOf('Ada')
+    expect(await tokenOf()).toBe('newer')
+    expect(harness.events).toMatchObject([
+      { type: 'connection_made', account },
+      { type: 'connection_made', account },
+    ])
+  })
+
   it('connecting the same account again replaces it, and it stays what it is called and the default', async () => {
     await connect('ada', { name: 'Ada', email: 'ada@home.example' })
     clock.now += 10

@@ -215,6 +215,7 @@ describe('notices of connections that only the user can renew', () => {
     const linkedin = () => process({}, providerAt.linkedin(upstream.origin))
     const all = [linkedin(), linkedin(), linkedin()]
     await connect(all[0]!)
+    const [connection] = await store.listConnections({ userId: user, now: clock() })
     const begun = clock.now
     const notices = () => eventsOf('connection_expiring', ...all)
     const told: number[] = []
@@ -231,6 +232,7 @@ describe('notices of connections that only the user can renew', () => {
         type: 'connection_expiring',
         userId: user,
         provider: 'linkedin',
+        account: connection?.account,
         daysLeft,
         endsAt: begun + 60 * daySeconds,
       })),
@@ -313,6 +315,7 @@ describe('R142: tokens of a connection that ended', () => {
   })
 
   it('R142: are revoked at the provider, after the connection has died here', async () => {
+    const [connection] = await store.listConnections({ userId: user, now: clock() })
     let wasConnected: boolean | undefined
     answer(async () => {
       wasConnected = await isConnected()
@@ -325,7 +328,7 @@ describe('R142: tokens of a connection that ended', () => {
     expect(revoked()).toEqual(['refresh-1'])
     expect(wasConnected).toBe(false)
     expect(await waiting()).toEqual([])
-    expect(eventsOf('grant_revoked_upstream')).toHaveLength(1)
+    expect(eventsOf('grant_revoked_upstream')).toMatchObject([{ account: connection?.account }])
   })
 
   it('R142: are kept sealed, and open as no connection', async () => {

@@ -51,8 +51,10 @@ export interface ConnectionVault {
   /**
    * Writes a connection the user has just made: over `before`, or as that of one more account, which is told apart by
    * the issuer and subject of the grant.
+   *
+   * @returns the id of the account
    */
-  put(userId: string, update: ConnectionUpdate, before: Connection | undefined): Promise<void>
+  put(userId: string, update: ConnectionUpdate, before: Connection | undefined): Promise<string>
   /** Writes unless somebody else wrote since `before` was read (R180). */
   replace(before: Connection, update: ConnectionUpdate): Promise<'replaced' | 'stale'>
   /** Seals the same tokens by the newest secret, unless somebody else wrote since. */
@@ -154,6 +156,7 @@ export function createConnectionVault(
       type: 'connection_changed',
       userId: after.userId,
       provider,
+      account: after.account,
       condition: state,
       ...(lastErrorClass && { errorClass: lastErrorClass }),
       ...(nextAttemptAt !== undefined && { nextAttemptAt }),
@@ -197,6 +200,7 @@ export function createConnectionVault(
       const account = before?.account ?? (await accountIdOf(userId, update.grant))
       const record = await toRecord({ userId, provider, account }, update, before)
       await store.putConnection({ record, now: clock() })
+      return account
     },
     replace: async (before, update) => replace(before, await toRecord(before, update, before)),
     sealAgain({ connection, grant }) {

@@ -61,6 +61,7 @@ export function createExpiryNotices(
                 type: 'connection_expiring',
                 userId,
                 provider,
+                account,
                 daysLeft: Math.ceil((endsAt - now) / daySeconds),
                 endsAt,
               }),

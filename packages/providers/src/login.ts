@@ -189,9 +189,9 @@ export function createLogin(parts: LoginParts): RedirectLogin {
         accessEndsAt: accessEnd(trip),
       }
       // Keeping the old refresh token rests on what was read; a refresh may just have rotated it.
-      if (!kept) await vault.put(userId, update, known?.connection)
-      else if ((await vault.replace(before.connection, update)) === 'stale') continue
-      emit({ type: 'connection_made', userId, provider: definition.id })
+      if (kept && (await vault.replace(before.connection, update)) === 'stale') continue
+      const account = kept ? before.connection.account : await vault.put(userId, update, known?.connection)
+      emit({ type: 'connection_made', userId, provider: definition.id, account })
       await parts.onMade?.(userId)
       return update.grant.refreshTokenMissed ? 'incomplete' : undefined
     }

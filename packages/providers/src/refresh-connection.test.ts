@@ -245,6 +245,7 @@ describe('R180: processes on one store', () => {
       type: 'connection_changed',
       userId: user,
       provider: 'google',
+      account: (await stored())?.account,
       condition: 'needs_consent',
     })
     await other.connect({ scopes: [calendar], reply: { access_token: 'again', scope: calendar } })
@@ -371,16 +372,16 @@ describe('how a connection does', () => {
       lastSuccessAt: clock.now,
       lastErrorAt: undefined,
     })
+    const about = { userId: user, provider: 'google', account: (await stored())?.account }
     expect(one.events.filter(({ type }) => type === 'connection_changed')).toEqual([
       {
+        ...about,
         type: 'connection_changed',
-        userId: user,
-        provider: 'google',
         condition: 'degraded',
         errorClass: 'transient',
         nextAttemptAt: clock.now,
       },
-      { type: 'connection_changed', userId: user, provider: 'google', condition: 'active' },
+      { ...about, type: 'connection_changed', condition: 'active' },
     ])
   })
 

@@ -203,7 +203,8 @@ export function createRefresher(parts: RefreshParts): Refresher {
   async function afterRefusal({ held, canServe }: Due, error: UpstreamError, lease: RefreshLease) {
     const { connection } = held
     const { errorClass, retryAfterSeconds } = error
-    emit({ type: 'connection_refresh_failed', userId: connection.userId, provider, errorClass })
+    const { userId, account } = connection
+    emit({ type: 'connection_refresh_failed', userId, provider, account, errorClass })
     if (errorClass === 'dead' || errorClass === 'consent') {
       await circuit.answered()
       const whenDead = lease.isTakenOver ? 'lost' : 'revoked'
@@ -217,7 +218,7 @@ export function createRefresher(parts: RefreshParts): Refresher {
     const failure = { errorClass, at: now, count, nextAttemptAt: now + wait }
     // Somebody else wrote: they may have had more luck.
     if ((await vault.noteFailure(connection, failure)) === 'stale') return undefined
-    if (canServe) return { answer: await vault.find(connection.userId, connection.account) }
+    if (canServe) return { answer: await vault.find(userId, account) }
     throw unavailable(wait, error)
   }
 
@@ -244,7 +245,7 @@ export function createRefresher(parts: RefreshParts): Refresher {
       }
       if (outcome === 'replaced') {
         const generation = before.connection.generation + 1
-        emit({ type: 'connection_refreshed', userId, provider, generation })
+        emit({ type: 'connection_refreshed', userId, provider, account, generation })
       }
       const stored = await vault.find(userId, account)
       if (outcome === 'stale' && !stored) {
@@ -322,7 +323,7 @@ export function createRefresher(parts: RefreshParts): Refresher {
         stored.grant.refreshToken === held.grant.refreshToken
       if (!isSame) return stored
       if ((await vault.end(stored, reason)) === 'replaced') {
-        emit({ type: 'connection_ended', userId, provider })
+        emit({ type: 'connection_ended', userId, provider, account })
         return vault.find(userId, account)
       }
     }

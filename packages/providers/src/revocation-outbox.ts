@@ -35,15 +35,15 @@ export function createRevocationOutbox(parts: {
   const seal = (task: Task, grant: ExternalGrant) =>
     sealer.seal(JSON.stringify(grant), revocationSealContext(host.tenant, task))
 
-  const failed = (userId: string, errorClass: 'refused' | 'expired' | 'unreadable'): Done => ({
-    tell: () => emit({ type: 'upstream_revocation_failed', userId, provider, errorClass }),
+  const failed = ({ userId, account }: Task, errorClass: 'refused' | 'expired' | 'unreadable'): Done => ({
+    tell: () => emit({ type: 'upstream_revocation_failed', userId, provider, account, errorClass }),
   })
 
   function again(task: Task, grant: ExternalGrant, result: RevocationResult & { outcome: 'later' }): Done {
     const attempts = task.attempts + 1
     const pause = Math.min(firstPauseSeconds * 2 ** Math.min(task.attempts, 12), maxPauseSeconds)
     const dueAt = clock() + Math.max(pause, result.afterSeconds ?? 0)
-    if (dueAt >= task.expiresAt) return failed(task.userId, 'expired')
+    if (dueAt >= task.expiresAt) return failed(task, 'expired')
     const { accessToken, refreshToken, accessEndsAt } = result.tokens
     const kept = { ...grant, accessToken, ...(refreshToken !== undefined && { refreshToken }) }
     const sealed = seal(task, kept)
@@ -54,7 +54,7 @@ export function createRevocationOutbox(parts: {
     const { userId, account, accessEndsAt = 0 } = task
     const opened = sealer.open(task.sealed ?? '', revocationSealContext(host.tenant, task))
     const grant = opened && parseExternalGrant(opened.plaintext)
-    if (!grant) return failed(userId, 'unreadable')
+    if (!grant) return failed(task, 'unreadable')
     const held = (await vault.list(userId)).find(isOfAccount(grant))
     // Revoking would end what the user has just granted again: some providers take back the whole grant.
     if (held && held.grant.accessToken !== grant.accessToken) return {}
@@ -73,9 +73,9 @@ export function createRevocationOutbox(parts: {
       }
       const result = await revoke(tokens)
       if (result.outcome === 'later') return again(task, grant, result)
-      if (result.outcome === 'refused') return failed(userId, 'refused')
+      if (result.outcome === 'refused') return failed(task, 'refused')
       if (result.outcome === 'unsupported') return {}
-      return { tell: () => emit({ type: 'grant_revoked_upstream', userId, provider }) }
+      return { tell: () => emit({ type: 'grant_revoked_upstream', userId, provider, account }) }
     } finally {
       await claim.lease.release()
     }

@@ -170,7 +170,7 @@ describe('R72: the account page', () => {
     const left = await fixture.store.listConnections({ userId: ada, now: fixture.time.now })
     expect(left.map(({ provider }) => provider)).toEqual(['google'])
     expect(fixture.events.filter(({ type }) => type === 'connection_ended')).toEqual([
-      { type: 'connection_ended', userId: ada, provider: 'linkedin', by: 'user' },
+      { type: 'connection_ended', userId: ada, provider: 'linkedin', account: 'default', by: 'user' },
     ])
   })
 

@@ -137,7 +137,7 @@ describe('createEventEmitter', () => {
       { type: 'sign_in_failed', loginId: 'google', reason: 'wrong_browser' },
       { type: 'token_rotated', ...who },
       { type: 'family_revoked', grantId: 'g', by: 'refresh_token_reused' },
-      { type: 'connection_refreshed', userId: 'u', provider: 'google', generation: 2 },
+      { type: 'connection_refreshed', userId: 'u', provider: 'google', account: 'a', generation: 2 },
       { type: 'scope_challenged', operation: 'add-note', scopes: ['https://www.googleapis.com/auth/drive'] },
       { type: 'tool_called', tool: 'add', userId: 'u', ok: false, durationMs: 1.5 },
       { type: 'store_unavailable', step: '/oauth/callback/:id' },
@@ -155,6 +155,8 @@ it('R188: the compiler refuses an event with a field that nobody has judged', ()
   const emit: EventSink = () => {}
   // @ts-expect-error a field of no event
   emit({ type: 'signing_key_created', kid: 'k', token: 'canary' })
+  // @ts-expect-error nor of one about a connection
+  emit({ type: 'connection_made', userId: 'u', provider: 'p', account: 'a', token: 'canary' })
   // @ts-expect-error eventFields has to judge each field
   const judged: typeof eventFields = { type: 'name' }
   expect(judged).toBeDefined()
