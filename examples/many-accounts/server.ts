@@ -58,7 +58,7 @@ server.tool('calendars', {
 })
 
 server.tool('add-calendar', {
-  description: 'Gives a link that connects one more Google account',
+  description: 'Connects one more Google account',
   auth: { google: [calendar] },
   run: async () => {
     throw new ConnectionRequiredError('google', 'another_account')

@@ -22,7 +22,7 @@ describe('the code docs/tools.md shows', () => {
     ['calendar-count', 'mcp'],
     ['calendar-health', 'mcp'],
     ['agenda', 'mcp'],
-    ['add-account', 'mcp'],
+    ['next-in-both', 'mcp'],
     ['deleteNote', 'notes:write'],
     ['shut-down', 'admin'],
     ['run-job', 'jobs:run'],

@@ -130,11 +130,14 @@ server.tool('agenda', {
 // #endregion accounts
 
 // #region another-account
-server.tool('add-account', {
-  description: 'Connects one more Google account',
+server.tool('next-in-both', {
+  description: 'The next event of each of two Google accounts',
   auth: { google: ['https://www.googleapis.com/auth/calendar.readonly'] },
-  run: () => {
-    throw new ConnectionRequiredError('google', 'another_account')
+  run: async (_, { accounts, fetch }) => {
+    const connected = await accounts('google')
+    if (connected.length < 2) throw new ConnectionRequiredError('google', 'another_account')
+    const url = 'https://www.googleapis.com/calendar/v3/calendars/primary/events?maxResults=1'
+    return Promise.all(connected.map(async ({ id }) => (await fetch(url, { account: id })).json()))
   },
 })
 // #endregion another-account

@@ -10,7 +10,7 @@ import { createBrowser } from '@sallyport/test-upstream/browser'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { createRawClient, type RawClient } from './support/raw-client.ts'
 import { type Sallyport, startSallyport } from './support/sallyport.ts'
-import { passSignIn } from './support/sign-in.ts'
+import { passSignIn, type SignInPlan } from './support/sign-in.ts'
 
 const [alice, bob] = accounts as unknown as [Account, Account]
 
@@ -98,6 +98,34 @@ describe.each<[string, Connect, number]>([
     })
     expect(JSON.parse((await client.call('my-profile')).text)).toEqual(alice)
     expect(client.completed).toBe(completions)
+    await client.close()
+  })
+
+  it('finishes a call that needed one more account than the user had when it began', async () => {
+    // Connected again: the grant had ended.
+    const first = await connect(sallyport.mcpUrl, token, async ({ url }) => {
+      await passSignIn(user.browser, url ?? '')
+      return { action: 'accept' }
+    })
+    await first.call('my-profile')
+    await first.close()
+    const asked: string[] = []
+    const client = await connect(sallyport.mcpUrl, token, async ({ url, message }) => {
+      asked.push(message)
+      // Signs in as who they are, then chooses the other account.
+      let choices = 0
+      const plan: SignInPlan = {
+        onPage({ root }) {
+          if (root.querySelector('input[name=account]')) plan.account = choices++ === 0 ? alice.sub : bob.sub
+        },
+      }
+      const page = await passSignIn(user.browser, url ?? '', plan)
+      expect([page.status, choices]).toEqual([200, 2])
+      return { action: 'accept' }
+    })
+    const { text } = await client.call('my-profiles')
+    expect(JSON.parse(text)).toEqual([alice, bob])
+    expect(asked).toEqual(['This needs one more Google account of yours.'])
     await client.close()
   })
 

@@ -2,7 +2,13 @@
  * The server under test, as a process of its own: started, stopped and restarted by `sallyport.ts`, which also
  * moves its clock. Settings come from the environment, as for any deployer.
  */
-import { createServer, developmentSignIn, type Provider, type ServerOptions } from '@sallyport/mcp-server'
+import {
+  ConnectionRequiredError,
+  createServer,
+  developmentSignIn,
+  type Provider,
+  type ServerOptions,
+} from '@sallyport/mcp-server'
 import { google, linkedin, oidc } from '@sallyport/providers'
 import { z } from 'zod'
 import { profileUrl, type SallyportMessage, type UpstreamSettings } from './messages.ts'
@@ -77,6 +83,19 @@ server.tool('my-profile', {
   description: 'Reads the profile at Test Cloud with the token of the user.',
   auth: { [upstream.id]: ['profile'] },
   run: async (_, { fetch }) => (await fetch(profileUrl(settings.apiOrigin))).text(),
+})
+
+server.tool('my-profiles', {
+  description: 'Reads the profiles of two accounts at Test Cloud.',
+  auth: { [upstream.id]: ['profile'] },
+  run: async (_, { accounts, fetch }) => {
+    const connected = await accounts(upstream.id)
+    if (connected.length < 2) throw new ConnectionRequiredError(upstream.id, 'another_account')
+    const profiles = connected.map(async ({ id }) =>
+      (await fetch(profileUrl(settings.apiOrigin), { account: id })).json(),
+    )
+    return JSON.stringify(await Promise.all(profiles))
+  },
 })
 
 server.tool('confirm', {

@@ -1,5 +1,6 @@
 import { type InputRequiredResult, UrlElicitationRequiredError } from '@modelcontextprotocol/server'
 import {
+  anotherAccount,
   type ConnectLink,
   type EventSink,
   type SallyportEvent,
@@ -155,14 +156,12 @@ export async function perform<T>(
     })
     const waiting = exchange && (await exchange.begin(needOf))
     if (waiting) return { value: waiting }
-    const value = await inCall(context, () => run(context))
+    const value = await runMending(() => inCall(context, () => run(context)), exchange, needOf)
     return { value: (exchange && (await exchange.finish())) ?? value }
   } catch (error) {
     const cause = knownCause(error)
     if (cause instanceof UrlElicitationRequiredError) throw cause
-    // That one more account was connected cannot be seen by whoever waits for it: the user says so by calling again.
-    const isWaitedFor = !(cause instanceof ConnectionRequiredError && cause.reason === 'another_account')
-    const unanswered = isWaitedFor && (await exchange?.finish(cause))
+    const unanswered = await exchange?.finish(cause)
     if (unanswered) return { value: unanswered }
     const known = await knownFailure(cause, needOf, services)
     if (known !== undefined) return { failure: known }
@@ -170,6 +169,27 @@ export async function perform<T>(
     ownLog().error({ err: error }, `${offer.kind} failed`)
     if (services.exposeErrors && error instanceof Error) return { failure: error.message }
     return { failure: `The ${offer.kind} failed for a reason of its own. The server has logged it.` }
+  }
+}
+
+/** Runs a handler, and again once the user has connected what it threw that it needs, while the client waits. */
+async function runMending<T>(
+  run: () => T | Promise<T>,
+  exchange: ClientExchange | undefined,
+  needOf: NeedOf,
+): Promise<T> {
+  for (;;) {
+    try {
+      return await run()
+    } catch (error) {
+      const cause = knownCause(error)
+      const need = cause instanceof ConnectionRequiredError ? needOf(cause) : undefined
+      // A tool that adds accounts has done so; one that needs yet another asks when it is called again.
+      if (need?.connected && exchange?.hasMore?.(need)) {
+        throw new ToolError(`One more ${need.label} account of yours is connected now.`)
+      }
+      if (!need || !(await exchange?.mend?.(need))) throw error
+    }
   }
 }
 
@@ -227,15 +247,33 @@ const createNeedOf =
     const provider = services.providers.get(error.provider)
     if (caller?.principal !== 'user' || !provider) return undefined
     const { userId } = caller
+    const { connected, label } = provider
     const { account } = error
     const which = account !== undefined && { account }
     const scopes = [...new Set([...(offer.rule?.providers.get(error.provider) ?? []), ...error.scopes])]
-    return {
+    const need = {
       error,
-      label: provider.label,
-      message: why[error.reason](provider.label),
+      label,
+      message: why[error.reason](label),
       link: () => services.connectLink({ userId, providerId: error.provider, scopes, ...which }),
-      isConnected: () => provider.connected.isConnected(userId, scopes, account),
+    }
+    if (account !== anotherAccount) {
+      return { ...need, isConnected: () => connected.isConnected(userId, scopes, account) }
+    }
+    if (connected.login.hasOneAccount) {
+      throw new ToolError(`Only one ${label} account of yours can be connected here.`)
+    }
+    /** Accounts that work, but for those that are known. */
+    const others = async (known: readonly string[] = []) => {
+      const accounts = await connected.accounts(userId)
+      const ids = accounts.map(({ id }) => id).filter(id => !known.includes(id))
+      const works = await Promise.all(ids.map(id => connected.isConnected(userId, scopes, id)))
+      return ids.filter((_, i) => works[i])
+    }
+    return {
+      ...need,
+      connected: () => others(),
+      isConnected: async known => (await others(known)).length > 0,
     }
   }
 

@@ -3,6 +3,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { z } from 'zod'
 import { createServer } from '../create-server.ts'
 import { fakeProvider } from '../provider.fixture.ts'
+import { ConnectionRequiredError } from '../provider.ts'
 import { createTestClient } from '../sign-in.fixture.ts'
 import { type Answers, connectAskable, eras, firstText } from './asking-client.fixture.ts'
 import { ClientCapabilityError } from './client-capability-error.ts'
@@ -80,7 +81,44 @@ function setUp() {
       return `${caller.userId} has ${(await token()).value}`
     },
   })
-  return { server, google, events, runs, client: createTestClient(request => server.fetch(request), origin) }
+  /** More Google accounts of the user than the first, by id. */
+  const more = new Map<string, boolean>()
+  const { accounts, isConnected } = google.connected
+  google.connected.accounts = async userId => {
+    const [first] = await accounts(userId)
+    if (!first) return []
+    return [first, ...[...more.keys()].map(id => ({ ...first, id, label: id, isDefault: false }))]
+  }
+  google.connected.isConnected = async (userId, scopes, account) =>
+    account !== undefined && more.has(account) ? more.get(account)! : isConnected(userId, scopes, account)
+  server.tool('compare', {
+    description: 'Reads two of your Google accounts',
+    auth: { google: ['calendar'] },
+    run: async (_, { accounts, elicit, clientCan, token }) => {
+      runs.push('compare')
+      const sure = clientCan.elicit ? await elicit({ message: 'Sure?', schema: confirm }) : undefined
+      await token()
+      const connected = await accounts()
+      if (connected.length < 2) throw new ConnectionRequiredError('google', 'another_account')
+      return `${sure?.action} ${connected.map(({ label }) => label).join(' ')}`
+    },
+  })
+  server.tool('add-account', {
+    description: 'Connects one more Google account',
+    auth: { google: ['calendar'] },
+    run: () => {
+      runs.push('add-account')
+      throw new ConnectionRequiredError('google', 'another_account')
+    },
+  })
+  return {
+    server,
+    google,
+    more,
+    events,
+    runs,
+    client: createTestClient(request => server.fetch(request), origin),
+  }
 }
 
 let world: ReturnType<typeof setUp>
@@ -181,6 +219,88 @@ describe.each(eras)('a tool that asks, in revision %s', (_, era) => {
     expect(firstText(await call('profile'))).toMatch(/^\S+ has external-token-of-google-\d+$/)
     expect(links).toHaveLength(1)
     expect(links[0]).toMatch(/^http:\/\/localhost:3000\/oauth\/connect\/google\?ticket=/)
+  })
+
+  describe('one more account', () => {
+    const userIdOf = () =>
+      (world.events.findLast(({ type }) => type === 'sign_in_succeeded') as { userId: string }).userId
+    const asks: string[] = []
+    /** Agrees to everything; what happens at the page of a link is the test's. */
+    const agrees =
+      (atPage: (at: number) => void): NonNullable<Answers['elicit']> =>
+      ({ mode, message }) => {
+        asks.push(String(message))
+        if (mode !== 'url') return yes
+        setTimeout(atPage, 20, asks.length)
+        return { action: 'accept' }
+      }
+    const connectedAs = async (answers: Answers) => {
+      const { call } = await connect(answers)
+      world.google.connections.set(userIdOf(), ['calendar'])
+      return call
+    }
+    beforeEach(() => void asks.splice(0))
+
+    it('is connected in the middle of the call, which then goes on with both', async () => {
+      const call = await connectedAs({ elicit: agrees(() => world.more.set('work', true)) })
+      expect(firstText(await call('compare'))).toBe('accept ada work')
+      expect(asks).toEqual(['Sure?', 'This needs one more GOOGLE account of yours.'])
+    })
+
+    it('is asked for after the first one, in the same call', async () => {
+      const { call } = await connect({
+        elicit: agrees(at => {
+          if (at === 2) world.google.connections.set(userIdOf(), ['calendar'])
+          else world.more.set('work', true)
+        }),
+      })
+      expect(firstText(await call('compare'))).toBe('accept ada work')
+      expect(asks).toEqual([
+        'Sure?',
+        'Your GOOGLE account is not connected.',
+        'This needs one more GOOGLE account of yours.',
+      ])
+    })
+
+    it('has to work: one that lacks what the tool needs is waited for until it does', async () => {
+      const call = await connectedAs({
+        elicit: agrees(() => {
+          world.more.set('work', false)
+          setTimeout(() => world.more.set('work', true), 30)
+        }),
+      })
+      expect(firstText(await call('compare'))).toBe('accept ada work')
+      expect(world.more.get('work')).toBe(true)
+    })
+
+    it('is asked for once in a call: a tool that only adds one says that it has', async () => {
+      const call = await connectedAs({ elicit: agrees(() => world.more.set('work', true)) })
+      expect(firstText(await call('add-account'))).toBe('One more GOOGLE account of yours is connected now.')
+      expect([asks.length, world.runs]).toEqual([1, ['add-account', 'add-account']])
+    })
+
+    it('that the user does not want is not asked for again', async () => {
+      const call = await connectedAs({
+        elicit: ({ mode }) => (mode === 'url' ? { action: 'decline' } : yes),
+      })
+      expect(firstText(await call('compare'))).toBe('GOOGLE was not connected, as you decided.')
+    })
+
+    it('comes by a link in the result where the client cannot open links', async () => {
+      const call = await connectedAs({})
+      expect(firstText(await call('compare'))).toMatch(/one more GOOGLE account.*Open this link/)
+      world.more.set('work', true)
+      expect(firstText(await call('compare'))).toBe('undefined ada work')
+    })
+
+    it('cannot be had where a user has one only, and the caller is told so', async () => {
+      Object.assign(world.google.connected.login, { hasOneAccount: true })
+      const call = await connectedAs({ elicit: agrees(() => {}) })
+      expect(firstText(await call('add-account'))).toBe(
+        'Only one GOOGLE account of yours can be connected here.',
+      )
+      expect(asks).toEqual([])
+    })
   })
 
   it('a user who does not want to connect is not asked again', async () => {

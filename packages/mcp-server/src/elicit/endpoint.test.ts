@@ -61,6 +61,13 @@ function setUp() {
       return (await send(request)).json()
     },
   })
+  server.tool('add-account', {
+    description: 'Connects one more account',
+    auth: { google: ['drive'] },
+    run: () => {
+      throw new ConnectionRequiredError('google', 'another_account')
+    },
+  })
   const browser = createTestClient(request => server.fetch(request), origin)
   const signIn = async (name: string) => {
     const back = ({ searchParams }: URL) =>
@@ -217,6 +224,14 @@ describe('an account that is missing', () => {
             },
           ],
         },
+      },
+    })
+    const add = { name: 'add-account', arguments: {} }
+    const more = await client.post(server, { id: 2, method: 'tools/call', params: add }, accept)
+    expect(await more.json()).toMatchObject({
+      error: {
+        code: -32042,
+        data: { elicitations: [{ message: 'This needs one more GOOGLE account of yours.' }] },
       },
     })
     await client.initialize(server, { elicitation: { form: {} } })

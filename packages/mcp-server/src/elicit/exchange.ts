@@ -28,7 +28,10 @@ export interface ConnectionNeed {
   readonly message: string
   /** A new link with which this user, and nobody else, connects the account. */
   link(): Promise<string>
-  isConnected(): Promise<boolean>
+  /** Of one more account: the ids of those that do already, to tell it from them. Absent: it is about a certain one. */
+  connected?(): Promise<readonly string[]>
+  /** @param known what `connected` said before the user was asked */
+  isConnected(known?: readonly string[]): Promise<boolean>
 }
 
 /** Says what a failed call needs; undefined when no link could help. */
@@ -50,6 +53,13 @@ export interface ClientExchange {
    * @throws {ToolError} when the user declines
    */
   connect(need: ConnectionNeed): Promise<void>
+  /**
+   * Does the same for what a handler itself threw, and says whether it is to run again, at once: not twice for the same.
+   * Absent: the client brings the next run, or there is none. Throws as `connect` does.
+   */
+  mend?(need: ConnectionNeed): Promise<boolean>
+  /** Whether the user has connected one more account in this call already, so that it is not asked for again. */
+  hasMore?(need: ConnectionNeed): boolean
   /** Before the handler runs; a result when it is not time for it yet. Throws as `connect` does. */
   begin(needOf: NeedOf): Promise<InputRequiredResult | undefined>
   /** After the handler has run: a result when something was asked that is not answered. */

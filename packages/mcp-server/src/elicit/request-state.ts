@@ -24,12 +24,16 @@ const stateSchema = z.strictObject({
       reason: z.enum(['not_connected', 'missing_scope', 'dead', 'another_account']),
       account: text.optional(),
       scopes: z.array(text),
+      /** Of one more account: those that were connected before. */
+      known: z.array(text).optional(),
       accepted: z.boolean(),
       until: z.int(),
     })
     .optional(),
   /** Accounts that were asked for before in this call, and not again. */
   connected: z.array(text),
+  /** Providers of which the user has connected one more account in this call. */
+  more: z.array(text).optional(),
 })
 
 /** What a call carries from one round to the next, through the client (MCP, multi round-trip requests). */

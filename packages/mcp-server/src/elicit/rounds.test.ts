@@ -170,6 +170,45 @@ describe('connections', () => {
     ])
   })
 
+  it('one more account is told from those there were, which the state remembers', async () => {
+    const error = new ConnectionRequiredError('google', 'another_account')
+    const looked: unknown[] = []
+    const ids = ['first']
+    const another: ConnectionNeed = {
+      ...need(() => false),
+      error,
+      connected: async () => ids,
+      isConnected: async known => {
+        looked.push(known)
+        return ids.some(id => !known?.includes(id))
+      },
+    }
+    const exchange = round()
+    await exchange.begin(() => another)
+    const state = stateOf(await exchange.finish(error))
+    const held = await round({ state, responses: accept }).begin(() => another)
+    expect(held).toMatchObject({ resultType: 'input_required' })
+    ids.push('second')
+    const last = round({ state: stateOf(held) })
+    expect(await last.begin(() => another)).toBeUndefined()
+    expect(looked.every(known => JSON.stringify(known) === '["first"]')).toBe(true)
+    expect(last.hasMore?.(another)).toBe(true)
+    // The account that is used by default may still be asked for.
+    await expect(last.connect(need(() => false))).rejects.toThrow(InputPending)
+  })
+
+  it('one more account that took too long is not asked for again, and nobody is told that it is there', async () => {
+    const error = new ConnectionRequiredError('google', 'another_account')
+    const another = { ...need(() => false), error, connected: async () => ['first'] }
+    const exchange = round()
+    await exchange.begin(() => another)
+    const state = stateOf(await exchange.finish(error))
+    const late = round({ state, responses: accept, now: 600 })
+    expect(await late.begin(() => another)).toBeUndefined()
+    expect(late.hasMore?.(another)).toBe(false)
+    expect(await late.finish(error)).toBeUndefined()
+  })
+
   it('a need that a handler threw itself is asked for too', async () => {
     const google = need(() => false)
     const exchange = round()

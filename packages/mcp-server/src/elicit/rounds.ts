@@ -7,6 +7,7 @@ import {
 import type { Clock } from '@sallyport/oauth'
 import { ConnectionRequiredError } from '../provider.ts'
 import { ToolError } from '../tools/tool-error.ts'
+import { accountName } from './account-name.ts'
 import { ClientCapabilityError } from './client-capability-error.ts'
 import type { ClientExchange, ConnectionNeed, NeedOf, Question, Waiting } from './exchange.ts'
 import { canonical, digest, emptyState, type RequestState } from './request-state.ts'
@@ -46,6 +47,7 @@ export function createRoundsExchange(round: Round): ClientExchange {
     once: state?.once ?? false,
     answers: { ...state?.answers },
     connected: [...(state?.connected ?? [])],
+    more: [...(state?.more ?? [])],
   }
   const asked = new Map<string, InputRequest>()
   const names = new Set<string>()
@@ -80,7 +82,7 @@ export function createRoundsExchange(round: Round): ClientExchange {
   }
 
   const connect = async (need: ConnectionNeed): Promise<void> => {
-    const isAskedAgain = next.connected.includes(need.error.provider)
+    const isAskedAgain = next.connected.includes(accountName(need.error))
     if (!capabilities.elicitation?.url || isAskedAgain) throw need.error
     missing ??= need
     throw new InputPending()
@@ -90,11 +92,12 @@ export function createRoundsExchange(round: Round): ClientExchange {
     capabilities,
     ask: question => settled(ask(question)),
     connect: need => settled(connect(need)),
+    hasMore: ({ error }) => next.more.includes(error.provider),
     async begin(findNeed) {
       needOf = findNeed
       const connecting = state?.connecting
       if (!state || !connecting) return undefined
-      const { provider, reason, scopes, account, until } = connecting
+      const { provider, reason, scopes, account, known, until } = connecting
       const need = needOf(new ConnectionRequiredError(provider, reason, scopes, account))
       const action = connecting.accepted ? 'accept' : actionOf(responses[connectName(provider)])
       // No answer, or none that can be read: the handler runs into the same need and the user is asked again.
@@ -102,14 +105,15 @@ export function createRoundsExchange(round: Round): ClientExchange {
       if (action !== 'accept') throw new ToolError(`${need.label} was not connected, as you decided.`)
       const { pollMs, roundMs: timeoutMs } = timing
       const signal = AbortSignal.any([round.signal, round.stopping])
-      const isDone = await untilConnected(need, { pollMs, timeoutMs, signal })
+      const isDone = await untilConnected(need, known, { pollMs, timeoutMs, signal })
       if (!isDone && clock() < until) {
         const { id: _, expiresAt: __, ...rest } = state
         return inputRequired({
           requestState: round.seal({ ...rest, connecting: { ...connecting, accepted: true } }),
         })
       }
-      next.connected.push(provider)
+      next.connected.push(accountName(need.error))
+      if (isDone && known) next.more.push(provider)
       return undefined
     },
     async finish(error): Promise<InputRequiredResult | undefined> {
@@ -121,12 +125,14 @@ export function createRoundsExchange(round: Round): ClientExchange {
         const { error: reason, message } = missing
         const { provider, scopes, account } = reason
         asked.set(connectName(provider), inputRequired.elicitUrl({ message, url: await missing.link() }))
+        const known = await missing.connected?.()
         const until = clock() + timing.answerMs / 1_000
         const connecting = {
           provider,
           reason: reason.reason,
           scopes: [...scopes],
           ...(account !== undefined && { account }),
+          ...(known && { known: [...known] }),
           accepted: false,
           until,
         }

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { type ClientCapabilities, UrlElicitationRequiredError } from '@modelcontextprotocol/server'
-import { type ClientExchange, noExchange } from './exchange.ts'
+import { type ClientExchange, type ConnectionNeed, noExchange } from './exchange.ts'
 
 /**
  * For a request within a session that takes no stream: there is nothing to ask over, but an error can name the link
@@ -10,12 +10,10 @@ import { type ClientExchange, noExchange } from './exchange.ts'
  */
 export function createUrlRequiredExchange({ elicitation }: ClientCapabilities): ClientExchange {
   if (!elicitation?.url) return noExchange
-  return {
-    ...noExchange,
-    async connect({ message, link }) {
-      throw new UrlElicitationRequiredError([
-        { mode: 'url', message, url: await link(), elicitationId: randomUUID() },
-      ])
-    },
+  const connect = async ({ message, link }: ConnectionNeed): Promise<never> => {
+    throw new UrlElicitationRequiredError([
+      { mode: 'url', message, url: await link(), elicitationId: randomUUID() },
+    ])
   }
+  return { ...noExchange, connect, mend: connect }
 }

@@ -96,7 +96,8 @@ export interface CallContext<
   readonly connection: (...provider: TokenArguments<ProviderId>) => Promise<ConnectionStatus>
   /**
    * The accounts the user has connected at a provider named in `auth`, the one used by default first. For one more, throw
-   * `new ConnectionRequiredError(provider, 'another_account')`: the call ends with a link that connects it.
+   * `new ConnectionRequiredError(provider, 'another_account')`: the user is asked for it where the client can do that, and
+   * the handler runs again from its beginning.
    */
   readonly accounts: (...provider: ProviderArguments<ProviderId>) => Promise<readonly ConnectedAccount[]>
   /**
