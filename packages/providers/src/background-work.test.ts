@@ -151,6 +151,52 @@ describe('refreshing without a caller', () => {
     expect(refreshes()).toBe(1)
   })
 
+  it('nor for its turn, where more are due than are refreshed at once', async () => {
+    const users = Array.from({ length: 9 }, (_, i) => `user-${i}`)
+    for (const userId of users) {
+      await one.connect({ userId, reply: { refresh_token: `refresh of ${userId}` } })
+      await token(one, userId)
+    }
+    const held = gate()
+    upstream.script('/token', async () => {
+      await held.pass()
+      return refreshed
+    })
+    clock.now += 3400
+    const work = runDue()
+    await expect.poll(refreshes).toBe(4)
+    const now = await Promise.all(users.map(userId => token(one, userId)))
+    expect([now, refreshes()]).toEqual([Array(9).fill('access-1'), 4])
+    held.open()
+    await work
+    expect(refreshes()).toBe(9)
+    // When nothing is worked off any more, a caller refreshes what is stale.
+    clock.now += 3400
+    expect(await token(one, users[0])).toBe('access-2')
+    expect(refreshes()).toBe(10)
+  })
+
+  it('a refresh that takes long holds up no other', async () => {
+    const users = Array.from({ length: 12 }, (_, i) => `user-${i}`)
+    for (const userId of users) {
+      await one.connect({ userId, reply: { refresh_token: `refresh of ${userId}` } })
+      await token(one, userId)
+    }
+    const held = gate()
+    let count = 0
+    upstream.script('/token', async () => {
+      if (++count <= 3) await held.pass()
+      return refreshed
+    })
+    clock.now += 3250
+    const work = runDue()
+    await expect.poll(refreshes).toBe(12)
+    held.open()
+    await work
+    for (const userId of users) expect(await token(one, userId)).toBe('access-2')
+    expect(refreshes()).toBe(12)
+  })
+
   it('whoever has none that works waits for the refresh under way, and begins no second one', async () => {
     await one.connect()
     await token()

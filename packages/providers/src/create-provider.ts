@@ -70,8 +70,8 @@ function connect(definition: ProviderDefinition, host: ProviderHost): ConnectedP
     requestRefresh,
     clock,
   })
-  const refreshes = createDueRefreshes(host, definition.id, ({ userId, account }, aheadSeconds) =>
-    tokens.keepFresh(userId, aheadSeconds, account),
+  const refreshes = createDueRefreshes(host, definition.id, (of, aheadSeconds) =>
+    tokens.refreshDue(of, aheadSeconds),
   )
   const notices = createExpiryNotices(host, definition.id)
   const outbox = createRevocationOutbox({ host, provider: definition.id, vault, revoke })
@@ -81,6 +81,7 @@ function connect(definition: ProviderDefinition, host: ProviderHost): ConnectedP
     clientId: credentials.clientId,
     requestRefresh,
     discard: outbox.put,
+    isWorking: refreshes.isRunning,
     onUse: createUseNotes(clock, async ({ connection, grant }) => {
       if (usableRefreshToken(grant, clock()) !== undefined) await refreshes.plan(connection)
       await notices.plan(connection, { replaces: false })

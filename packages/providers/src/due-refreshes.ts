@@ -1,7 +1,8 @@
 import type { ProviderHost } from '@sallyport/mcp-server'
-import type { Connection, ConnectionKey, ConnectionStatus } from '@sallyport/oauth'
+import type { Connection } from '@sallyport/oauth'
 import { base64url } from 'jose'
 import { marginSeconds } from './external-token.ts'
+import type { TokenSource } from './get-fresh-token.ts'
 import { workOff } from './work-queue.ts'
 
 /** Refreshes of connections that tools used lately, before anybody has to wait for one. */
@@ -10,6 +11,8 @@ export interface DueRefreshes {
   plan(connection: Connection): Promise<void>
   /** Refreshes what is due. */
   run(signal?: AbortSignal): Promise<void>
+  /** Whether this process is at it: whatever is in use and due gets its turn. */
+  isRunning(): boolean
 }
 
 /** How long after its last use a connection is kept fresh, in seconds. */
@@ -28,11 +31,22 @@ const maxLeadSeconds = 600
 export function createDueRefreshes(
   host: Pick<ProviderHost, 'store' | 'clock' | 'random'>,
   provider: string,
-  keepFresh: (key: ConnectionKey, aheadSeconds: number) => Promise<ConnectionStatus | undefined>,
+  refresh: TokenSource['refreshDue'],
 ): DueRefreshes {
   const { store, clock, random } = host
+  let runs = 0
+
+  const work = (signal: AbortSignal | undefined) =>
+    workOff(host, { kind: 'refresh', provider }, { parallel, signal }, async task => {
+      const { userId, account } = task
+      const due = await refresh({ userId, account }, leadSeconds)
+      if (due?.connection.state !== 'active' || due.connection.accessEndsAt === 0) return {}
+      const soonest = Math.max(clock() + againSeconds, due.status.nextAttemptAt ?? 0)
+      return { next: { dueAt: Math.max(soonest, refreshAt(due.connection, random(1)[0]! / 256)) } }
+    })
 
   return {
+    isRunning: () => runs > 0,
     async plan(connection) {
       const { userId, account, accessEndsAt } = connection
       if (accessEndsAt === 0) return
@@ -51,18 +65,14 @@ export function createDueRefreshes(
       }
       await store.putTask({ record, replaces: true, now })
     },
-    run: signal =>
-      workOff(host, { kind: 'refresh', provider }, { parallel, signal }, async task => {
-        const { userId, account } = task
-        const key = { userId, provider, account }
-        const before = await store.findConnection({ ...key, now: clock() })
-        if (!before) return {}
-        const status = await keepFresh(key, leadSeconds(before))
-        const after = await store.findConnection({ ...key, now: clock() })
-        if (after?.state !== 'active' || after.accessEndsAt === 0) return {}
-        const soonest = Math.max(clock() + againSeconds, status?.nextAttemptAt ?? 0)
-        return { next: { dueAt: Math.max(soonest, refreshAt(after, random(1)[0]! / 256)) } }
-      }),
+    async run(signal) {
+      runs++
+      try {
+        await work(signal)
+      } finally {
+        runs--
+      }
+    },
   }
 }
 

@@ -8,6 +8,7 @@ import {
 } from '@sallyport/mcp-server'
 import {
   anotherAccount,
+  type Connection,
   type ConnectionKey,
   type ConnectionStatus,
   connectionStatus,
@@ -52,6 +53,11 @@ export interface TokenSource {
   keepFresh(userId: string, aheadSeconds: number, account?: string): Promise<ConnectionStatus | undefined>
   /** Finds a place for refreshed tokens whose write failed. @throws {StoreUnavailableError} */
   settle(signal?: AbortSignal): Promise<void>
+  /** The same, where how long before depends on the connection. */
+  refreshDue(
+    of: AccountOfUser,
+    aheadSeconds: (connection: Connection) => number,
+  ): Promise<{ connection: Connection; status: ConnectionStatus } | undefined>
   /** Whether `get` is going to answer, now and after the present access token. Asks nobody but the store. */
   isConnected(userId: string, scopes: readonly string[], account?: string): Promise<boolean>
   /** How the connection does, for somebody who needs these scopes. Asks nobody but the store. */
@@ -69,8 +75,10 @@ export interface TokenSourceParts {
   requestRefresh(refreshToken: string, dpopKey: DpopKey | undefined): Promise<TokenReply>
   /** Takes tokens that came for a connection which was deleted meanwhile. */
   discard?(key: ConnectionKey, grant: ExternalGrant, accessEndsAt: number): Promise<void>
-  /** Told when a tool gets a token. */
+  /** Told when a tool gets a token: plans its refresh. */
   onUse?(held: ActiveConnection): void
+  /** Whether what is planned is being worked off. Default: no. */
+  isWorking?(): boolean
   host: Pick<ProviderHost, 'store' | 'clock' | 'random' | 'emit' | 'sleep'>
 }
 
@@ -111,9 +119,12 @@ export function createTokenSource(parts: TokenSourceParts): TokenSource {
     })
   }
 
-  /** Whether a token that still works is being refreshed already: then nobody has to wait for the provider. */
+  /**
+   * Whether a token that still works is being refreshed already, or will be when its turn comes: then nobody has to wait
+   * for the provider, however many are due and however slow it is.
+   */
   function isCaredFor({ connection, grant }: ActiveConnection, rejected: string | undefined): boolean {
-    const isRunning = flights.get(keyOf(connection))?.isBackground === true
+    const isRunning = flights.get(keyOf(connection))?.isBackground === true || parts.isWorking?.() === true
     const lives = isAlive({ endsAt: connection.accessEndsAt, now: clock() })
     return isRunning && lives && grant.accessToken !== rejected
   }
@@ -169,6 +180,14 @@ export function createTokenSource(parts: TokenSourceParts): TokenSource {
     return wait > 0 ? { ...status, state: 'degraded', nextAttemptAt: clock() + wait } : status
   }
 
+  const refreshDue: TokenSource['refreshDue'] = async (of, aheadSeconds) => {
+    const held = await shareRefresh(of, { aheadSeconds }, true).catch(async error => {
+      if (error instanceof ProviderUnavailableError) return vault.find(of.userId, of.account)
+      throw error
+    })
+    return held && { connection: held.connection, status: await statusOf(held) }
+  }
+
   return {
     get: (userId, scopes, account) => getToken(userId, scopes, account),
     renew: getToken,
@@ -177,12 +196,9 @@ export function createTokenSource(parts: TokenSourceParts): TokenSource {
       const found = account === undefined ? await vault.find(userId) : undefined
       const of = account ?? found?.connection.account
       if (of === undefined) return undefined
-      const held = await shareRefresh({ userId, account: of }, { aheadSeconds }, true).catch(async error => {
-        if (error instanceof ProviderUnavailableError) return vault.find(userId, of)
-        throw error
-      })
-      return held && statusOf(held)
+      return (await refreshDue({ userId, account: of }, () => aheadSeconds))?.status
     },
+    refreshDue,
     async isConnected(userId, scopes, account) {
       const held =
         account === anotherAccount ? newestOf(await vault.list(userId)) : await vault.find(userId, account)

@@ -167,7 +167,7 @@ describe('R180: processes on one store', () => {
         async findCircuit(step) {
           const found = await store.findCircuit(step)
           // The last thing it looks at before it sends.
-          if (++reads === 3) await frost.pass()
+          if (++reads === 2) await frost.pass()
           return found
         },
       },

@@ -1,5 +1,5 @@
 import { type ProviderHost, ProviderUnavailableError } from '@sallyport/mcp-server'
-import type { ConnectionKey } from '@sallyport/oauth'
+import type { Connection, ConnectionKey } from '@sallyport/oauth'
 import type { Circuit } from './circuit.ts'
 import type {
   ActiveConnection,
@@ -41,7 +41,7 @@ export interface RefreshWish {
   /** An API refused this one. */
   rejected?: string | undefined
   /** It must still be fresh in so many seconds. Default 0. */
-  aheadSeconds?: number
+  aheadSeconds?: (connection: Connection) => number
 }
 
 export interface Refresher {
@@ -111,16 +111,24 @@ export function createRefresher(parts: RefreshParts): Refresher {
       cause,
     })
 
-  const needsRefresh: Refresher['needsRefresh'] = ({ connection, grant }, { rejected, aheadSeconds = 0 }) =>
+  const needsRefresh: Refresher['needsRefresh'] = ({ connection, grant }, { rejected, aheadSeconds }) =>
     grant.accessToken === rejected ||
     !isFresh({
       endsAt: connection.accessEndsAt,
       lifeSeconds: connection.accessEndsAt - grant.receivedAt,
-      now: clock() + aheadSeconds,
+      now: clock() + (aheadSeconds?.(connection) ?? 0),
     })
 
-  /** Whether there is anything to do, and whether it may be done now. */
-  async function consider({ userId, account }: AccountOfUser, wish: RefreshWish): Promise<Due | Answer> {
+  /**
+   * Whether there is anything to do, and whether it may be done now.
+   *
+   * @param asksCircuit not needed where `admit` follows
+   */
+  async function consider(
+    { userId, account }: AccountOfUser,
+    wish: RefreshWish,
+    asksCircuit: boolean,
+  ): Promise<Due | Answer> {
     for (;;) {
       const held = await vault.find(userId, account)
       if (await settleReply({ userId, account }, held)) continue
@@ -134,7 +142,7 @@ export function createRefresher(parts: RefreshParts): Refresher {
         return { answer: canServe ? held : await end(held, lives ? 'revoked' : 'expired') }
       }
       const ownWait = (connection.failure?.nextAttemptAt ?? 0) - clock()
-      const wait = ownWait > 0 ? ownWait : await circuit.blockedSeconds()
+      const wait = ownWait > 0 || !asksCircuit ? ownWait : await circuit.blockedSeconds()
       if (wait <= 0) return { held, refreshToken, canServe }
       if (canServe) return { answer: held }
       throw unavailable(wait)
@@ -146,7 +154,7 @@ export function createRefresher(parts: RefreshParts): Refresher {
     let polls = 0
     let waitedMs = 0
     for (;;) {
-      const due = await consider(of, wish)
+      const due = await consider(of, wish, true)
       if ('answer' in due) return due.answer
       // A process that was never heard of again may be frozen with the only good reply in its hands, so it is given
       // time as long as the user does not feel it.
@@ -174,7 +182,7 @@ export function createRefresher(parts: RefreshParts): Refresher {
     let isLost = false
     try {
       // Read again: whoever had the lease before has done the work, as a rule.
-      const due = await consider(of, wish)
+      const due = await consider(of, wish, false)
       if ('answer' in due) return due
       const wait = await circuit.admit()
       if (wait > 0) {

@@ -15,9 +15,12 @@ export interface Done {
 /** How long one process may take for a task, in seconds: longer than a lease, or a request to a provider. */
 const claimSeconds = 120
 
+/** How long a task that was claimed may wait for its turn; later it is left for whoever claims it next, in seconds. */
+const waitSeconds = claimSeconds / 2
+
 /**
  * Does what is due in a queue, at most `parallel` at once, until nothing is due any more or `signal` says stop. What one
- * task throws leaves it to be done again when its claim ends, and holds up no other.
+ * task throws leaves it to be done again when its claim ends, and one that takes long holds up no other.
  *
  * @throws {StoreUnavailableError} when the store does not answer
  */
@@ -29,6 +32,9 @@ export async function workOff(
 ): Promise<void> {
   const { parallel, signal } = options
   const name = () => base64url.encode(random(16))
+  const claimed: { task: Task; at: number }[] = []
+  let isDone = false
+  let claiming: Promise<void> | undefined
 
   async function finish(task: Task) {
     const { next, tell, insists } = await work(task)
@@ -40,15 +46,43 @@ export async function workOff(
     else if (insists && written) await store.putTask({ record: written, replaces: true, now: clock() })
   }
 
-  while (!signal?.aborted) {
+  async function claim() {
     const now = clock()
     const until = now + claimSeconds
     const tasks = await store.claimTasks({ ...queue, owner: name(), limit: parallel, until, now })
-    const results = await Promise.allSettled(tasks.map(finish))
-    const lost = results.find(
-      result => result.status === 'rejected' && result.reason instanceof StoreUnavailableError,
-    )
-    if (lost?.status === 'rejected') throw lost.reason
-    if (tasks.length < parallel) return
+    if (tasks.length < parallel) isDone = true
+    claimed.push(...tasks.map(task => ({ task, at: now })))
   }
+
+  /** The next task, of those that were claimed together: one trip to the store for all of them. */
+  async function take(): Promise<Task | undefined> {
+    while (!signal?.aborted) {
+      const first = claimed.shift()
+      if (first && clock() - first.at < waitSeconds) return first.task
+      if (first) continue
+      if (isDone) return undefined
+      claiming ??= claim().finally(() => {
+        claiming = undefined
+      })
+      await claiming
+    }
+    return undefined
+  }
+
+  async function worker() {
+    try {
+      for (let task = await take(); task; task = await take()) {
+        await finish(task).catch(error => {
+          if (error instanceof StoreUnavailableError) throw error
+        })
+      }
+    } catch (error) {
+      isDone = true
+      claimed.length = 0
+      throw error
+    }
+  }
+
+  const results = await Promise.allSettled(Array.from({ length: parallel }, worker))
+  for (const result of results) if (result.status === 'rejected') throw result.reason
 }

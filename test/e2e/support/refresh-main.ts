@@ -77,6 +77,10 @@ process.on('message', async (message: RefreshMessage) => {
   if ('aheadSeconds' in message) aheadSeconds = message.aheadSeconds
   if ('stopAt' in message) stopAt = message.stopAt
   if ('goOn' in message) goOn()
+  if ('runDue' in message) {
+    await connected.runDue!()
+    tell({ id: message.runDue.id, tokens: [], errors: [] })
+  }
   if ('call' in message) {
     const { id, userIds, callers = 1, parallel = Number.POSITIVE_INFINITY } = message.call
     const workers = Math.min(parallel, userIds.length * callers)

@@ -9,6 +9,8 @@ export interface RefreshProcess {
   advanceTo(aheadSeconds: number): void
   /** One call after another asks for a token of each user; all at once unless `parallel` says otherwise. */
   call(userIds: readonly string[], options?: { callers?: number; parallel?: number }): Promise<CallResult>
+  /** Does what is due without a caller; resolves when nothing is due any more. */
+  runDue(): Promise<unknown>
   /** Makes it stop at that point; resolves when it has got there. */
   stopAt(where: 'claimed' | 'replied'): Promise<void>
   goOn(): void
@@ -55,6 +57,12 @@ export async function startRefreshProcess(settings: RefreshSettings): Promise<Re
       const id = ++lastId
       const result = new Promise<CallResult>(resolve => void calls.set(id, resolve))
       tell({ call: { id, userIds, ...options } })
+      return result
+    },
+    runDue() {
+      const id = ++lastId
+      const result = new Promise<CallResult>(resolve => void calls.set(id, resolve))
+      tell({ runDue: { id } })
       return result
     },
     stopAt(where) {

@@ -19,6 +19,8 @@ export type RefreshMessage =
   /** Where it stops next: with the lease and nothing sent, or with the reply and nothing written. */
   | { stopAt: 'claimed' | 'replied' }
   | { goOn: true }
+  /** Does what is due without a caller, as the timer of a server would. */
+  | { runDue: { id: number } }
   /** `callers` calls for each user, at most `parallel` at once. Defaults 1 and all. */
   | { call: { id: number; userIds: readonly string[]; callers?: number; parallel?: number } }
 
