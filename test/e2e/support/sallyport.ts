@@ -21,6 +21,8 @@ export interface SallyportOptions {
   upstream?: Pick<UpstreamOptions, 'autoConsent' | 'refreshTokens' | 'rotateRefreshTokens'>
   /** Google pushes what happens to accounts. Default: it does not. */
   securityEvents?: boolean
+  /** Another process of this deployment: the same public URL and upstream. Default: one of its own. */
+  beside?: Sallyport
   /** Environment variables beyond the usual. */
   environment?: Readonly<Record<string, string>>
 }
@@ -53,15 +55,17 @@ export async function startSallyport(options: SallyportOptions = {}): Promise<Sa
   const directory = await mkdtemp(join(tmpdir(), 'sallyport-e2e-'))
   const clientId = 'sallyport-e2e'
   const clientSecret = 'client-secret-of-the-upstream'
-  const { kind = 'oidc' } = options
-  const upstream = await startUpstream({
-    kind,
-    clientId,
-    clientSecret,
-    redirectUris: [`${origin}/oauth/callback/${kind === 'oidc' ? 'upstream' : kind}`],
-    refreshTokens: kind === 'linkedin' ? 'never' : 'always',
-    ...options.upstream,
-  })
+  const { kind = 'oidc', beside } = options
+  const upstream =
+    beside?.upstream ??
+    (await startUpstream({
+      kind,
+      clientId,
+      clientSecret,
+      redirectUris: [`${origin}/oauth/callback/${kind === 'oidc' ? 'upstream' : kind}`],
+      refreshTokens: kind === 'linkedin' ? 'never' : 'always',
+      ...options.upstream,
+    }))
   const { authorize, token, jwks, revoke } = upstream.endpoints
   const settings: UpstreamSettings = {
     kind,
@@ -95,7 +99,7 @@ export async function startSallyport(options: SallyportOptions = {}): Promise<Sa
         PATH: process.env.PATH,
         HOME: directory,
         PORT: String(port),
-        PUBLIC_URL: origin,
+        PUBLIC_URL: beside?.origin ?? origin,
         SALLYPORT_DIR: directory,
         OAUTH_RATE_LIMIT: '0',
         SALLYPORT_AUDIT_LOG: join(directory, 'audit.jsonl'),
@@ -139,7 +143,7 @@ export async function startSallyport(options: SallyportOptions = {}): Promise<Sa
     logs: () => logs,
     async advance(seconds) {
       ahead += seconds
-      upstream.control.advance(seconds)
+      if (!beside) upstream.control.advance(seconds)
       await tell(seconds)
     },
     async restart(how = 'SIGTERM') {
@@ -148,7 +152,7 @@ export async function startSallyport(options: SallyportOptions = {}): Promise<Sa
     },
     async close() {
       await stop('SIGTERM')
-      await upstream.close()
+      if (!beside) await upstream.close()
       await rm(directory, { recursive: true, force: true })
     },
   }
