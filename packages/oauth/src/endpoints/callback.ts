@@ -149,8 +149,11 @@ async function completeLeg(
       isIncomplete && scopes.length > 0 ? [{ loginId, scopes, purpose: 'connection', ...which }] : []
     return { ...open, transaction: { ...transaction, user, remaining: [...again, ...remaining] } }
   }
+  const { id: userId } = transaction.user!
+  // R109: who was disabled since they signed in connects nothing. Asked before there are tokens that nobody would keep.
+  if (await context.store.isUserDisabled({ userId, now: context.clock() })) throw new LoginError('disabled')
   const { onUser } = await result()
-  await onUser?.(transaction.user!.id)
+  await onUser?.(userId)
   return open
 }
 

@@ -152,6 +152,42 @@ describe('a link to connect a provider', () => {
     expect(fixture.events).toContainEqual({ type: 'sign_in_failed', loginId: 'google', reason: 'disabled' })
   })
 
+  it('R109: a user who is disabled between the two trips connects nothing, and the provider is not asked', async () => {
+    const { fixture, userId, link } = await setUp()
+    const { now } = fixture.time
+    const browser = fixture.browser()
+    const toLinkedin = await browser.open(returnFrom(fixture, await follow(browser, link), { code: 'ada' }))
+    await fixture.store.putDisabledUser({ userId, expiresAt: now + 1000, now })
+    const end = await browser.open(returnFrom(fixture, toLinkedin, { code: 'ada-at-linkedin' }))
+    expect([end.status, fixture.linkedin.connections.size, fixture.linkedin.exchanges]).toEqual([403, 0, 0])
+    expect(end.html).toContain('Your account is disabled')
+    expect(fixture.events).toContainEqual({
+      type: 'sign_in_failed',
+      loginId: 'linkedin',
+      reason: 'disabled',
+    })
+  })
+
+  it('R60, R80: one link, however often it is sent, does not use up what its user may do', async () => {
+    const { fixture, userId, link } = await setUp()
+    const stranger = fixture.browser()
+    const page = await stranger.open(link)
+    const answers = await Promise.all(Array.from({ length: 60 }, () => stranger.submit(page)))
+    expect(answers.filter(({ status }) => status === 303)).toHaveLength(1)
+    const another = createConnectLink(fixture.context, { userId, providerId: 'linkedin', scopes })
+    expect((await follow(fixture.browser(), another)).status).toBe(303)
+  })
+
+  it('R60: thirty links of one user are as many as are followed in ten minutes', async () => {
+    const { fixture, userId } = await setUp()
+    const followed = async () => {
+      const link = createConnectLink(fixture.context, { userId, providerId: 'linkedin', scopes })
+      return (await follow(fixture.browser(), link)).status
+    }
+    for (let i = 0; i < 30; i++) expect(await followed()).toBe(303)
+    expect(await followed()).toBe(429)
+  })
+
   it('R80: works once', async () => {
     const { fixture, link } = await setUp()
     const browser = fixture.browser()

@@ -110,7 +110,6 @@ async function begin(
   const ticket = browser && sealed && page.open(context, pageBinding(providerId, browser), sealed)
   const now = context.clock()
   if (!ticket || ticket.expiresAt <= now) throw new PageRefusal('page_ended')
-  await context.limits.countUser('connect_user', ticket.userId)
   const claim = await context.store.claimSingleUse({
     kind: 'connect-link',
     idHash: sha256(ticket.id),
@@ -119,6 +118,8 @@ async function begin(
     now,
   })
   if (claim === 'used') throw new PageRefusal('link_used')
+  // After the claim: whoever has seen one link of a user must not use up what the user may do by sending it again.
+  await context.limits.countUser('connect_user', ticket.userId)
 
   const { userId, scopes, account } = ticket
   const connect = { userId, providerId, scopes, ...(account !== undefined && { account }) }
