@@ -242,6 +242,29 @@ describe('refreshing without a caller', () => {
     expect(eventsOf('connection_ended')).toHaveLength(1)
   })
 
+  it('a fault at one connection keeps none of the others from being refreshed, and is told', async () => {
+    const users = ['ada', 'bob', 'eve', 'joe', 'mia', 'zoe']
+    for (const userId of users) {
+      await one.connect({ userId, reply: { refresh_token: `refresh of ${userId}` } })
+      await token(one, userId)
+    }
+    upstream.script('/token', refreshed)
+    clock.now += 3250
+    const faulty: typeof store = {
+      ...store,
+      async findConnection(step) {
+        if (step.userId === 'ada') throw new TypeError('a fault of ours')
+        return store.findConnection(step)
+      },
+    }
+    await expect(runDue(process({ store: faulty }))).rejects.toThrow('a fault of ours')
+    expect(refreshes()).toBe(5)
+    // Done when the claim has ended.
+    clock.now += 120
+    await runDue()
+    expect(refreshes()).toBe(6)
+  })
+
   it('begins nothing more once it was told to stop', async () => {
     await one.connect()
     await token()

@@ -23,6 +23,7 @@ const waitSeconds = claimSeconds / 2
  * task throws leaves it to be done again when its claim ends, and one that takes long holds up no other.
  *
  * @throws {StoreUnavailableError} when the store does not answer
+ * @throws what a task threw, which nothing should, once all others are done
  */
 export async function workOff(
   { store, clock, random }: Pick<ProviderHost, 'store' | 'clock' | 'random'>,
@@ -35,6 +36,7 @@ export async function workOff(
   const claimed: { task: Task; at: number }[] = []
   let isDone = false
   let claiming: Promise<void> | undefined
+  let fault: { error: unknown } | undefined
 
   async function finish(task: Task) {
     const { next, tell, insists } = await work(task)
@@ -74,6 +76,7 @@ export async function workOff(
       for (let task = await take(); task; task = await take()) {
         await finish(task).catch(error => {
           if (error instanceof StoreUnavailableError) throw error
+          fault ??= { error }
         })
       }
     } catch (error) {
@@ -85,4 +88,5 @@ export async function workOff(
 
   const results = await Promise.allSettled(Array.from({ length: parallel }, worker))
   for (const result of results) if (result.status === 'rejected') throw result.reason
+  if (fault) throw fault.error
 }
