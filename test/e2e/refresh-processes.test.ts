@@ -173,21 +173,27 @@ describe.each<[string, () => RefreshSettings['store'], () => Store | Promise<Sto
     expect(refreshes()).toBe(0)
   })
 
-  it('R180: frozen with the lease, it does not use the refresh token that another one has used', async () => {
-    advance(afterEnd)
-    const claimed = one.stopAt('claimed')
-    const late = call(one, 50)
-    await claimed
-    one.freeze()
-    other.advanceTo(afterEnd + pastLease)
-    const { tokens } = await call(other, 50)
-    one.advanceTo(afterEnd + pastLease)
-    one.goOn()
-    one.thaw()
-    expect(await late).toEqual({ tokens, errors: [], count: 50 })
-    expect(refreshes()).toBe(1)
-    expect((await record(afterEnd))?.generation).toBe(2)
-  })
+  it.each([
+    ['with the lease', 'claimed'],
+    ['as it was about to send', 'sending'],
+  ] as const)(
+    'R180: frozen %s, it does not use the refresh token that another one has used',
+    async (_, where) => {
+      advance(afterEnd)
+      const stopped = one.stopAt(where)
+      const late = call(one, 50)
+      await stopped
+      one.freeze()
+      other.advanceTo(afterEnd + pastLease)
+      const { tokens } = await call(other, 50)
+      one.advanceTo(afterEnd + pastLease)
+      one.goOn()
+      one.thaw()
+      expect(await late).toEqual({ tokens, errors: [], count: 50 })
+      expect(refreshes()).toBe(1)
+      expect((await record(afterEnd))?.generation).toBe(2)
+    },
+  )
 
   it('R181: frozen with the only good reply, it is waited for as long as the old token works', async () => {
     advance(beforeEnd)

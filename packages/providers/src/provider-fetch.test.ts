@@ -1,3 +1,4 @@
+import { inspect } from 'node:util'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { type FakeUpstream, type Script, startFakeUpstream } from './testing/fake-upstream.ts'
 import {
@@ -83,6 +84,26 @@ describe('R184: the token goes to the API of its provider and nowhere else', () 
     expect((await call('/a')).status).toBe(401)
     expect(seenTokens('/c')).toEqual([undefined])
     expect(refreshes()).toBe(0)
+  })
+
+  it.each<[string, Script]>([
+    [
+      'an API that hangs up',
+      () => {
+        throw new Error('cut')
+      },
+    ],
+    ['a redirect to nowhere', { status: 302, headers: { location: 'http://127.0.0.1:1/' } }],
+  ])('R192: what is thrown for %s shows no token, however it is printed', async (_, script) => {
+    upstream.script('/api', script)
+    const error = await errorOf(call('/api'))
+    expect(error).toBeInstanceOf(Error)
+    const printed = [
+      inspect(error, { showHidden: true, depth: 9 }),
+      JSON.stringify(error),
+      String(error),
+    ].join()
+    expect(printed).not.toMatch(/access-1|refresh-1|Bearer/)
   })
 
   it('a body meant for the provider does not follow a redirect to another origin', async () => {

@@ -11,13 +11,15 @@ import {
   type RefreshAnswer,
   type RefreshMessage,
   type RefreshSettings,
+  type StopPlace,
 } from './refresh-settings.ts'
 
 const settings = JSON.parse(process.env.E2E_REFRESH ?? 'null') as RefreshSettings | null
 if (settings === null) throw new Error('E2E_REFRESH is missing')
 
 let aheadSeconds = 0
-let stopAt: 'claimed' | 'replied' | undefined
+let stopAt: StopPlace | undefined
+let holdsLease = false
 let goOn = () => {}
 const clock = () => systemClock() + aheadSeconds
 const tell = (answer: RefreshAnswer) => process.send?.(answer)
@@ -40,8 +42,19 @@ const stoppable: Store = {
   ...store,
   async claimLease(step) {
     const claim = await store.claimLease(step)
-    if (claim.outcome === 'claimed') await stop('claimed')
+    holdsLease = claim.outcome === 'claimed'
+    if (holdsLease) await stop('claimed')
     return claim
+  },
+  releaseLease(step) {
+    holdsLease = false
+    return store.releaseLease(step)
+  },
+  async findCircuit(step) {
+    const found = await store.findCircuit(step)
+    // The last thing that is looked at before a request.
+    if (holdsLease) await stop('sending')
+    return found
   },
   async replaceConnection(step) {
     await stop('replied')

@@ -1,7 +1,13 @@
 import { fork } from 'node:child_process'
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
-import type { CallResult, RefreshAnswer, RefreshMessage, RefreshSettings } from './refresh-settings.ts'
+import type {
+  CallResult,
+  RefreshAnswer,
+  RefreshMessage,
+  RefreshSettings,
+  StopPlace,
+} from './refresh-settings.ts'
 
 /** A process that refreshes connections, in the hand of a test. */
 export interface RefreshProcess {
@@ -12,7 +18,7 @@ export interface RefreshProcess {
   /** Does what is due without a caller; resolves when nothing is due any more. */
   runDue(): Promise<unknown>
   /** Makes it stop at that point; resolves when it has got there. */
-  stopAt(where: 'claimed' | 'replied'): Promise<void>
+  stopAt(where: StopPlace): Promise<void>
   goOn(): void
   /** SIGSTOP and SIGCONT. */
   freeze(): void

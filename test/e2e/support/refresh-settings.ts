@@ -13,11 +13,14 @@ export interface RefreshSettings {
   endpoints: { authorization: string; token: string; jwks: string; issuers: [string] }
 }
 
+/** With the lease, before anything is read; before the request is sent; with the reply, before it is written. */
+export type StopPlace = 'claimed' | 'sending' | 'replied'
+
 export type RefreshMessage =
   /** How far its clock is ahead of the system's. */
   | { aheadSeconds: number }
-  /** Where it stops next: with the lease and nothing sent, or with the reply and nothing written. */
-  | { stopAt: 'claimed' | 'replied' }
+  /** Where it stops next. */
+  | { stopAt: StopPlace }
   | { goOn: true }
   /** Does what is due without a caller, as the timer of a server would. */
   | { runDue: { id: number } }
