@@ -190,6 +190,26 @@ class HandlerContext implements AnyCallContext {
     this.#work = work
   }
 
+  // Its own, unlike the others: a client library that is given the context may copy it, as Octokit does.
+  readonly token: AnyCallContext['token'] = async (provider, choice) => {
+    const { connected, userId, scopes } = this.#ofUser(provider)
+    return this.#connecting(() => connected.token(userId, scopes, choice?.account))
+  }
+  readonly fetch: AnyCallContext['fetch'] = async (input, { account, ...init } = {}) => {
+    const { signal } = this.#work.call
+    const url = new URL(input instanceof Request ? input.url : input)
+    const userId = this.caller?.userId
+    const id = userId === undefined ? undefined : this.#providerFor(url)
+    const ended = init.signal ?? (input instanceof Request ? input.signal : undefined)
+    const options = { ...init, signal: ended ? AbortSignal.any([ended, signal]) : signal }
+    if (userId === undefined || id === undefined) return (this.#work.fetch ?? fetch)(input, options)
+    return this.#connecting(() => {
+      // A body that was sent is gone: the error says what to do first.
+      const again = input instanceof Request && !input.bodyUsed ? input.clone() : input
+      return this.#connectedTo(id).fetch(userId, this.#needs.get(id) ?? [], again, options, account)
+    })
+  }
+
   get clientCan() {
     return this.#ask().clientCan
   }
@@ -230,12 +250,6 @@ class HandlerContext implements AnyCallContext {
       })
     }
   }
-  get token(): AnyCallContext['token'] {
-    return async (provider, choice) => {
-      const { connected, userId, scopes } = this.#ofUser(provider)
-      return this.#connecting(() => connected.token(userId, scopes, choice?.account))
-    }
-  }
   get connection(): AnyCallContext['connection'] {
     return async (provider, choice) => {
       const { connected, userId, scopes } = this.#ofUser(provider)
@@ -246,22 +260,6 @@ class HandlerContext implements AnyCallContext {
     return async provider => {
       const { connected, userId } = this.#ofUser(provider)
       return connected.accounts(userId)
-    }
-  }
-  get fetch(): AnyCallContext['fetch'] {
-    return async (input, { account, ...init } = {}) => {
-      const { signal } = this.#work.call
-      const url = new URL(input instanceof Request ? input.url : input)
-      const userId = this.caller?.userId
-      const id = userId === undefined ? undefined : this.#providerFor(url)
-      const ended = init.signal ?? (input instanceof Request ? input.signal : undefined)
-      const options = { ...init, signal: ended ? AbortSignal.any([ended, signal]) : signal }
-      if (userId === undefined || id === undefined) return (this.#work.fetch ?? fetch)(input, options)
-      return this.#connecting(() => {
-        // A body that was sent is gone: the error says what to do first.
-        const again = input instanceof Request && !input.bodyUsed ? input.clone() : input
-        return this.#connectedTo(id).fetch(userId, this.#needs.get(id) ?? [], again, options, account)
-      })
     }
   }
 
