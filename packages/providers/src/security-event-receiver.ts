@@ -97,7 +97,7 @@ export function createSecurityEventReceiver(
       const held = await vault.find(key.userId, key.account)
       if (held?.state !== 'active' || !isMeant(held, event, before)) return false
       if ((await vault.end(held, 'revoked')) === 'replaced') {
-        emit({ type: 'connection_ended', userId: key.userId, provider })
+        emit({ type: 'connection_ended', userId: key.userId, provider, account: key.account })
         return true
       }
     }

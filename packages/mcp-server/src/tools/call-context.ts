@@ -71,7 +71,7 @@ type TokenArguments<ProviderId extends string> = [
 
 /**
  * What a handler gets besides its input, the same for tools, resources and prompts. Its functions need no `this` and
- * may be destructured; a copy (`{ ...context }`) would hold the caller only. Code deep in a call finds it with
+ * may be destructured; a copy (`{ ...context }`) holds `caller`, `token` and `fetch`. Code deep in a call finds it with
  * `currentCall()`.
  */
 export interface CallContext<
