@@ -16,6 +16,7 @@ import { type BearerGate, createBearerGate, openGate } from './bearer-gate.ts'
 import { type GuardedChanges, guardChanges } from './calls/changes.ts'
 import { createLists, type ListSettings } from './calls/lists.ts'
 import type { CallServices } from './calls/perform.ts'
+import { shareChanges } from './calls/shared-changes.ts'
 import { createClientAddress } from './client-address.ts'
 import type { Config } from './config.ts'
 import type { Served } from './create-mcp-app.ts'
@@ -214,7 +215,7 @@ export async function assemble(
   // process only.
   const ring = createSecretRing(secrets ?? config.secrets ?? [randomSecret(ingredients.random)])
   const { clock, random } = ingredients
-  const kept = store ?? createMemoryStore({ tenant: config.sandbox })
+  const kept = store ?? ingredients.store ?? createMemoryStore({ tenant: config.sandbox })
   const stop = new AbortController()
   const stopping = stop.signal
   const timing = { ...defaultTiming, ...ingredients.timing }
@@ -225,7 +226,16 @@ export async function assemble(
     services,
     lists: createLists(registry, services, ingredients.lists),
   }
-  const changes = guardChanges(ingredients.changes, {
+  const sessionSealer = createSealer(ring, random, 'mcp-session')
+  const shared = shareChanges(ingredients.changes, {
+    store: kept,
+    sealer: sessionSealer,
+    tenant: kept.tenant,
+    clock,
+    random,
+    onError: error => log.error({ err: error }, 'a change could not be told'),
+  })
+  const changes = guardChanges(shared, {
     registry,
     hasScopes,
     clock,
@@ -233,27 +243,25 @@ export async function assemble(
   })
   const sessions = createSessions({
     ...ingredients.sessions,
-    createServer: (exchangeOf, listener) =>
+    changes: shared,
+    createServer: (exchangeOf, subscriptions, hearer) =>
       createSdkServer(sdkParts, {
         caller: undefined,
         era: 'legacy',
         hearsChanges: true,
-        changes: changes.heardBy(listener),
+        changes: changes.heardBy(hearer),
+        subscriptions,
         exchangeOf,
       }),
     store: kept,
     tenant: kept.tenant,
-    sealer: createSealer(ring, random, 'mcp-session'),
+    sealer: sessionSealer,
     timing,
     stopping,
     clock,
     random,
     emit,
     onError,
-  })
-  const unwatch = kept.watchRevocations({
-    onRevoked: ({ grantId }) => sessions.endGrant(grantId),
-    onSynced: () => {},
   })
   const openRound = createOpenRound({
     states: createRequestStates({
@@ -284,6 +292,10 @@ export async function assemble(
     challengeOnConnect: verifier !== undefined && (ingredients.challengeOnConnect ?? protectsEverything),
     maxBodyBytes: ingredients.maxBodyBytes,
     onError,
+  })
+  const unwatch = kept.watchRevocations({
+    onRevoked: ({ grantId }) => mcp.endGrant(grantId),
+    onSynced: () => {},
   })
   return {
     url: resource,
@@ -334,6 +346,7 @@ export async function assemble(
     async close() {
       await mcp.close()
       unwatch()
+      await shared.close()
       await background?.stop()
       trusted?.close()
       await parts?.server.close()

@@ -13,6 +13,7 @@ import type { OpenRound } from './elicit/open-round.ts'
 import { createUrlRequiredExchange } from './elicit/url-required.ts'
 import { jsonHeaders, jsonResponse } from './json-response.ts'
 import { answerLean, readLeanCall } from './lean-call.ts'
+import { createListening, maxListening } from './listening.ts'
 import { judgeOperation } from './operation.ts'
 import { isPlainEncoding, parseJson, readBody } from './read-body.ts'
 import type { Sessions } from './sessions/sessions.ts'
@@ -30,6 +31,8 @@ export interface McpEndpoint {
   call(request: Request, bytes: Uint8Array): Promise<string | Response>
   /** Waits for no person any more: calls that asked one end. */
   stopAsking(): void
+  /** Ends streams and calls of a sign-in that was revoked (R157). */
+  endGrant(grantId: string): void
   /** Ends subscriptions and aborts what still runs. */
   close(): Promise<void>
 }
@@ -63,7 +66,13 @@ export function createMcpEndpoint(options: {
       exchangeOf: () => exchange,
     })
   }
-  const handler = createMcpHandler(factory, { legacy: 'stateless', bus: changes, onerror: onError })
+  const handler = createMcpHandler(factory, {
+    legacy: 'stateless',
+    bus: changes,
+    maxSubscriptions: maxListening,
+    onerror: onError,
+  })
+  const listening = createListening({ clock })
 
   /** @param ongoing a call that has begun, whose outcome the SDK is to send */
   async function serveBySdk(
@@ -73,7 +82,7 @@ export function createMcpEndpoint(options: {
     ongoing: SdkServerUse['callTool'],
   ): Promise<Response> {
     const authInfo = sdkAuthInfo(caller, ongoing)
-    const inner = withoutCredentials(request, isListening(body) ? caller : undefined, clock)
+    const inner = withoutCredentials(request)
     const isPost = request.method === 'POST'
     if (await isLegacyRequest(inner, body)) {
       const answer = ongoing ? undefined : await sessions.handle(inner, body, caller, authInfo)
@@ -85,8 +94,13 @@ export function createMcpEndpoint(options: {
       if (round === 'refused') return stateRefused(body)
       authInfo.extra.exchange = round
     }
-    return changes.onBehalfOf(caller, () =>
-      handler.fetch(inner, { authInfo, ...(isPost && { parsedBody: body }) }),
+    const serve = (own: Request) =>
+      changes.onBehalfOf(caller, followedBy(body), () =>
+        handler.fetch(own, { authInfo, ...(isPost && { parsedBody: body }) }),
+      )
+    if (!isListening(body)) return serve(inner)
+    return listening.serve(caller, ended =>
+      serve(new Request(inner, { signal: AbortSignal.any([inner.signal, ended]) })),
     )
   }
 
@@ -119,6 +133,10 @@ export function createMcpEndpoint(options: {
     },
     call: answer,
     stopAsking: options.stopAsking,
+    endGrant(grantId) {
+      sessions.endGrant(grantId)
+      listening.endGrant(grantId)
+    },
     async close() {
       await sessions.close()
       await handler.close()
@@ -146,16 +164,15 @@ const sdkAuthInfo = (
 const isListening = (body: unknown): boolean =>
   (body as { method?: unknown } | null | undefined)?.method === 'subscriptions/listen'
 
-/**
- * The request as the SDK sees it: without body, which was read, and without what proves who sent it (R158).
- *
- * @param listener whose token ends the request with its own end: what goes on for long must not outlive it (R157)
- */
-function withoutCredentials(
-  request: Request,
-  listener: Caller | ClientCaller | undefined,
-  clock: Clock,
-): Request {
+/** Resources whose changes a request asks to hear of. */
+function followedBy(body: unknown): string[] {
+  const { params } = (body ?? {}) as { params?: { notifications?: { resourceSubscriptions?: unknown } } }
+  const uris = params?.notifications?.resourceSubscriptions
+  return Array.isArray(uris) ? uris.filter(uri => typeof uri === 'string') : []
+}
+
+/** The request as the SDK sees it: without body, which was read, and without what proves who sent it (R158). */
+function withoutCredentials(request: Request): Request {
   const headers = new Headers(request.headers)
   for (const name of [
     'authorization',
@@ -167,10 +184,7 @@ function withoutCredentials(
   ]) {
     headers.delete(name)
   }
-  const leftMs = listener && Math.min(Math.max(0, listener.expiresAt - clock()) * 1000, 2 ** 31 - 1)
-  const signal =
-    leftMs === undefined ? request.signal : AbortSignal.any([request.signal, AbortSignal.timeout(leftMs)])
-  return new Request(request.url, { method: request.method, headers, signal })
+  return new Request(request.url, { method: request.method, headers, signal: request.signal })
 }
 
 const acceptsStream = (request: Request) =>

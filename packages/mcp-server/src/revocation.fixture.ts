@@ -1,73 +1,6 @@
-import { fork } from 'node:child_process'
-import { once } from 'node:events'
-import { createServer } from 'node:net'
-import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { freePort, type ServerProcess, startProcess } from './processes.fixture.ts'
 import { createTestClient, textOf } from './sign-in.fixture.ts'
-
-const main = fileURLToPath(new URL('revocation-main.fixture.ts', import.meta.url))
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as { port: number }
-  server.close()
-  await once(server, 'close')
-  return port
-}
-
-interface Process {
-  /** Calls a tool of this process. */
-  call(token: unknown): Promise<Response>
-  revokeUser(userId: string): Promise<unknown>
-  /** Sends a request for the public URL to this process. */
-  serve(request: Request): Promise<Response>
-  close(): Promise<void>
-}
-
-async function startProcess(
-  publicUrl: string,
-  port: number,
-  environment: Record<string, string>,
-): Promise<Process> {
-  const child = fork(main, {
-    execArgv: ['--conditions=sallyport-source', '--disable-warning=ExperimentalWarning'],
-    stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
-    env: {
-      PATH: process.env.PATH,
-      PORT: `${port}`,
-      PUBLIC_URL: publicUrl,
-      LOG_LEVEL: 'error',
-      SALLYPORT_SECRET: 'a-secret-for-tests-that-is-long-enough-0123456789',
-      ...environment,
-    },
-  })
-  await Promise.race([
-    once(child, 'message'),
-    once(child, 'exit').then(([code]) => {
-      throw new Error(`the server stopped with exit code ${code}`)
-    }),
-  ])
-  const serve: Process['serve'] = request => {
-    const url = new URL(request.url)
-    url.port = `${port}`
-    return fetch(new Request(url, request), { redirect: 'manual' })
-  }
-  return {
-    serve,
-    call: token => createTestClient(serve, publicUrl).call('whoami', {}, token),
-    async revokeUser(userId) {
-      child.send(userId)
-      const [ended] = await once(child, 'message')
-      return ended
-    },
-    async close() {
-      const exited = once(child, 'exit')
-      child.disconnect()
-      await exited
-    },
-  }
-}
 
 /**
  * Declares what must hold for two processes on one store. Nothing waits for a time that was guessed: the other process
@@ -77,14 +10,14 @@ async function startProcess(
  */
 export function describeRevocationAcrossProcesses(name: string, storeOf: () => Record<string, string>): void {
   describe(`${name}: two processes on one store`, () => {
-    let one: Process
-    let other: Process
+    let one: ServerProcess
+    let other: ServerProcess
     let client: ReturnType<typeof createTestClient>
     beforeAll(async () => {
       const [port, otherPort] = [await freePort(), await freePort()]
       const publicUrl = `http://localhost:${port}`
-      one = await startProcess(publicUrl, port, storeOf())
-      other = await startProcess(publicUrl, otherPort, storeOf())
+      one = await startProcess('revocation-main.fixture.ts', publicUrl, port, storeOf())
+      other = await startProcess('revocation-main.fixture.ts', publicUrl, otherPort, storeOf())
       client = createTestClient(one.serve, publicUrl)
     }, 30_000)
     afterAll(async () => {
@@ -97,7 +30,7 @@ export function describeRevocationAcrossProcesses(name: string, storeOf: () => R
     it.each<[string, (tokens: Record<string, unknown>, userId: string) => Promise<unknown>]>([
       ['a client revokes its refresh token', ({ refresh_token }) => client.revoke(String(refresh_token))],
       ['a client revokes its access token', ({ access_token }) => client.revoke(String(access_token))],
-      ['an administrator revokes the user', (_, userId) => one.revokeUser(userId)],
+      ['an administrator revokes the user', (_, userId) => one.tell(userId)],
       [
         'a refresh token that was rotated away twice comes again',
         async ({ refresh_token }) => {

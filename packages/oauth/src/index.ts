@@ -88,6 +88,8 @@ export type {
   Task,
 } from './storage/records.ts'
 export type {
+  ChangeStore,
+  ChangeWatcher,
   CircuitStore,
   ClaimOutcome,
   ConnectionKey,

@@ -5,23 +5,44 @@ import type { Registry } from '../registry.ts'
 import type { HasScopes } from '../scope-hierarchy.ts'
 import type { Caller, ClientCaller } from '../tools/call-context.ts'
 import { callerFor, isAllowed, isVisible, mayUse } from './perform.ts'
+import type { SharedChanges } from './shared-changes.ts'
 
 /** Who listens. */
 export type Listener = Caller | ClientCaller | undefined
 
-/** Changes as they reach those who listen: each hears of what they may use, for as long as their token lasts. */
-export interface GuardedChanges extends ServerEventBus {
-  /** Runs what subscribes on behalf of one caller. */
-  onBehalfOf<T>(listener: Listener, run: () => T): T
-  /** The same bus for one listener, whose token may be renewed while it listens. */
-  heardBy(listener: () => Listener): ServerEventBus
+/** Changes as somebody hears them. */
+export interface HeardChanges extends ServerEventBus {
+  /** @param followed resources whose changes they want to hear of; default: none is told when some may have been missed */
+  subscribe(listener: (event: ServerEvent) => void, followed?: () => Iterable<string>): () => void
 }
 
+/** Somebody whose token may be renewed while they listen. */
+export interface Hearer {
+  caller(): Listener
+  /** Takes what is to be done when the token was renewed: what could not be told meanwhile is made up for. */
+  onRenewed?(catchUp: () => void): void
+}
+
+/** Changes as they reach those who listen: each hears of what they may use, for as long as their token lasts. */
+export interface GuardedChanges extends ServerEventBus {
+  /** Runs what subscribes on behalf of one caller, who follows some resources. */
+  onBehalfOf<T>(listener: Listener, followed: readonly string[], run: () => T): T
+  /** The same bus for one listener, whose token may be renewed while it listens. */
+  heardBy(hearer: Hearer): HeardChanges
+}
+
+const listsChanged: readonly ServerEvent[] = [
+  { kind: 'tools_list_changed' },
+  { kind: 'prompts_list_changed' },
+  { kind: 'resources_list_changed' },
+]
+
 /**
- * Puts a guard between a bus and its listeners. Whoever subscribes outside of `onBehalfOf` counts as nobody.
+ * Puts a guard between a bus and its listeners. Whoever subscribes outside of `onBehalfOf` counts as nobody. Where
+ * changes may have been missed, listeners are told that everything they follow has changed.
  */
 export function guardChanges(
-  changes: ServerEventBus,
+  changes: Pick<SharedChanges, 'publish' | 'subscribe' | 'onGap'>,
   options: {
     registry: Registry
     hasScopes: HasScopes
@@ -30,10 +51,10 @@ export function guardChanges(
   },
 ): GuardedChanges {
   const { registry, hasScopes, clock, onError } = options
-  const listeners = new AsyncLocalStorage<{ caller: Listener }>()
+  const listeners = new AsyncLocalStorage<{ caller: Listener; followed: readonly string[] }>()
 
+  const hasEnded = (caller: Listener) => caller !== undefined && caller.expiresAt <= clock()
   const mayHear = async (event: ServerEvent, caller: Listener): Promise<boolean> => {
-    if (caller && caller.expiresAt <= clock()) return false
     if (event.kind !== 'resource_updated') return true
     const found = registry.findResource(event.uri)
     if (!found || !(await isVisible(found.resource, caller, hasScopes))) return false
@@ -42,23 +63,43 @@ export function guardChanges(
     return mayUse(rule, known, hasScopes) && (await isAllowed(rule, known, found.variables))
   }
 
-  const heardBy = (callerNow: () => Listener): ServerEventBus => ({
+  const heardBy = (hearer: Hearer): HeardChanges => ({
     publish: event => changes.publish(event),
-    subscribe: listener =>
-      changes.subscribe(event => {
-        mayHear(event, callerNow()).then(heard => {
-          if (heard) listener(event)
-        }, onError)
-      }),
+    subscribe(listener, followed = () => []) {
+      let hasMissed = false
+      let last = Promise.resolve()
+      /** In the order of the changes, however long it takes to find out who may hear of one. */
+      const tell = (event: ServerEvent) => {
+        const told = last.then(async () => {
+          const caller = hearer.caller()
+          if (hasEnded(caller)) hasMissed = true
+          else if (await mayHear(event, caller)) listener(event)
+        })
+        last = told.catch(onError)
+      }
+      const tellAll = () => {
+        for (const event of listsChanged) tell(event)
+        for (const uri of followed()) tell({ kind: 'resource_updated', uri })
+      }
+      hearer.onRenewed?.(() => {
+        if (!hasMissed || hasEnded(hearer.caller())) return
+        hasMissed = false
+        tellAll()
+      })
+      const stops = [changes.subscribe(tell), changes.onGap(tellAll)]
+      return () => {
+        for (const stop of stops) stop()
+      }
+    },
   })
 
   return {
     publish: event => changes.publish(event),
     subscribe(listener) {
-      const caller = listeners.getStore()?.caller
-      return heardBy(() => caller).subscribe(listener)
+      const { caller, followed = [] } = listeners.getStore() ?? {}
+      return heardBy({ caller: () => caller }).subscribe(listener, () => followed)
     },
     heardBy,
-    onBehalfOf: (caller, run) => listeners.run({ caller }, run),
+    onBehalfOf: (caller, followed, run) => listeners.run({ caller, followed }, run),
   }
 }

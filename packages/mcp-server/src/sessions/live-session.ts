@@ -7,9 +7,11 @@ import {
   type ServerContext,
   WebStandardStreamableHTTPServerTransport,
 } from '@modelcontextprotocol/server'
+import type { Subscriptions } from '../calls/subscriptions.ts'
 import type { ClientExchange, Waiting } from '../elicit/exchange.ts'
 import { createSessionExchange } from '../elicit/session-exchange.ts'
 import { createEventLog, type EventKeeping, type EventLog } from './event-log.ts'
+import { createKeptSubscriptions, type SubscriptionKeeping } from './kept-subscriptions.ts'
 import { resumedStream, splitResumption } from './resumed-stream.ts'
 import type { SessionTicket } from './session-ticket.ts'
 import { createSessionTransport, requestIdOf } from './session-transport.ts'
@@ -25,6 +27,8 @@ export interface LiveSession {
   /** Whether calls are under way, which would be lost if it were closed. */
   readonly isBusy: boolean
   handle(request: Request, options: { parsedBody?: unknown; authInfo?: AuthInfo }): Promise<Response>
+  /** Reads again what another process was told to follow. */
+  reloadSubscriptions(): Promise<void>
   close(): Promise<void>
 }
 
@@ -37,8 +41,11 @@ export interface LiveSession {
 export async function openLiveSession(
   session: { id: string; key: string; ticket: SessionTicket; isNew: boolean },
   options: Waiting & {
-    createServer: (exchangeOf: (context: ServerContext) => ClientExchange) => McpServer
-    keeping: EventKeeping
+    createServer: (
+      exchangeOf: (context: ServerContext) => ClientExchange,
+      subscriptions: Subscriptions,
+    ) => McpServer
+    keeping: EventKeeping & SubscriptionKeeping
   },
 ): Promise<LiveSession> {
   const { id, key, ticket } = session
@@ -55,19 +62,22 @@ export async function openLiveSession(
     const name = nameOfForeign(message)
     if (name !== undefined) log.leave(name, message).catch(onError)
   })
-  const server = options.createServer(context =>
-    createSessionExchange(context, { capabilities, timing, stopping }),
+  const subscriptions = createKeptSubscriptions({ key, expiresAt: ticket.expiresAt }, keeping)
+  if (!session.isNew) await subscriptions.reload()
+  const server = options.createServer(
+    context => createSessionExchange(context, { capabilities, timing, stopping }),
+    subscriptions,
   )
   await server.connect(transport)
   server.server.onerror = onError
   if (!session.isNew) await introduce(inner, ticket)
 
   let timer: NodeJS.Timeout | undefined
-  let isClosed = false
+  const closed = new AbortController()
   const isBusy = () => transport.calls.size > 0 || transport.questions.size > 0
   /** While calls are under way: what their client said where another process heard it. */
   const schedule = () => {
-    if (timer || isClosed || !isBusy()) return
+    if (timer || closed.signal.aborted || !isBusy()) return
     timer = setTimeout(async () => {
       await collect(log, transport).catch(onError)
       timer = undefined
@@ -84,13 +94,19 @@ export async function openLiveSession(
       const lastEventId = request.method === 'GET' ? request.headers.get('last-event-id') : null
       const foreign = lastEventId === null ? undefined : splitResumption(request, lastEventId, replica)
       const response = foreign
-        ? await resumedStream(foreign, { log, sessionId: id, open: own => inner.handleRequest(own, handed) })
+        ? await resumedStream(foreign, {
+            log,
+            sessionId: id,
+            closed: closed.signal,
+            open: own => inner.handleRequest(own, handed),
+          })
         : await inner.handleRequest(request, handed)
       schedule()
       return response
     },
+    reloadSubscriptions: subscriptions.reload,
     async close() {
-      isClosed = true
+      closed.abort()
       clearTimeout(timer)
       // Results of calls that have ended are about to be written.
       for (let turn = 0; turn < 20 && transport.calls.size > 0; turn++) await setImmediate()

@@ -33,7 +33,13 @@ export function splitResumption(
  */
 export async function resumedStream(
   { place, request }: Resumption,
-  options: { log: EventLog; sessionId: string; open: (request: Request) => Promise<Response> },
+  options: {
+    log: EventLog
+    sessionId: string
+    /** Aborted when the session is closed: its streams end with it, whoever began them (R157). */
+    closed: AbortSignal
+    open: (request: Request) => Promise<Response>
+  },
 ): Promise<Response> {
   const { log, sessionId } = options
   if (place.streamId === standaloneStream) {
@@ -44,7 +50,7 @@ export async function resumedStream(
     return own.body && own.ok ? new Response(precededBy(missed.map(sseEvent), own.body), own) : own
   }
   const ended = new AbortController()
-  const signal = AbortSignal.any([request.signal, ended.signal])
+  const signal = AbortSignal.any([request.signal, ended.signal, options.closed])
   const encoder = new TextEncoder()
   let position = place.position
   const body = new ReadableStream<Uint8Array>({

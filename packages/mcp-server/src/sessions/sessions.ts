@@ -6,6 +6,9 @@ import {
   type ServerContext,
 } from '@modelcontextprotocol/server'
 import type { Clock, EventSink, RandomBytes, Sealer, SessionStore } from '@sallyport/oauth'
+import type { Hearer } from '../calls/changes.ts'
+import type { SharedChanges } from '../calls/shared-changes.ts'
+import type { Subscriptions } from '../calls/subscriptions.ts'
 import type { ClientExchange, Waiting } from '../elicit/exchange.ts'
 import { jsonResponse } from '../json-response.ts'
 import { anybody, principalOf } from '../principal.ts'
@@ -58,6 +61,10 @@ interface HeldSession {
   principal: string
   /** Whoever used it last: the same principal, perhaps with a newer token. */
   caller: Caller | ClientCaller | undefined
+  /** Whose tokens have opened something here, one of which may be a stream that is still open. */
+  grants: Set<string>
+  /** Makes up for changes that could not be told because the token had ended. */
+  catchUp: () => void
   usedAt: number
   checkedAt: number
 }
@@ -71,11 +78,13 @@ interface HeldSession {
 export function createSessions(
   options: SessionOptions &
     Waiting & {
-      /** @param listener who hears of changes: whoever used the session last */
+      /** @param hearer who hears of changes: whoever used the session last */
       createServer: (
         exchangeOf: (context: ServerContext) => ClientExchange,
-        listener: () => Caller | ClientCaller | undefined,
+        subscriptions: Subscriptions,
+        hearer: Hearer,
       ) => McpServer
+      changes: Pick<SharedChanges, 'tellSession' | 'onSession' | 'onGap'>
       store: SessionStore
       tenant: string
       sealer: Sealer
@@ -86,10 +95,10 @@ export function createSessions(
     },
 ): Sessions {
   const { when = 'needed', perCaller = 20, total = 1_000, idleSeconds = 1_800 } = options
-  const { store, clock, emit, onError } = options
+  const { store, changes, clock, emit, onError } = options
   const tickets = createSessionTickets(options)
   const replica = Buffer.from(options.random(6)).toString('base64url')
-  const keeping = { ...options, replica }
+  const keeping = { ...options, replica, tellOthers: changes.tellSession }
   /** By key, the one used least lately first. */
   const held = new Map<string, HeldSession>()
 
@@ -98,6 +107,17 @@ export function createSessions(
     for (const [key, session] of held) if (session.usedAt <= before && !session.isBusy()) free(key)
   }, sweepMs)
   sweep.unref()
+
+  /** What a client told another process to follow. What cannot be read now is read after the next gap. */
+  const reload = (session: HeldSession | undefined) => {
+    session?.live.then(live => live.reloadSubscriptions()).catch(onError)
+  }
+  const stopHearing = [
+    changes.onSession(key => reload(held.get(key))),
+    changes.onGap(() => {
+      for (const session of held.values()) reload(session)
+    }),
+  ]
 
   const free = (key: string) => {
     const session = held.get(key)
@@ -124,14 +144,25 @@ export function createSessions(
     principal: string,
   ): Promise<HeldSession> => {
     let live: LiveSession | undefined
+    let catchUp = () => {}
     const now = clock()
-    const createServer = (exchangeOf: (context: ServerContext) => ClientExchange) =>
-      options.createServer(exchangeOf, () => holding.caller)
+    const createServer = (
+      exchangeOf: (context: ServerContext) => ClientExchange,
+      subscriptions: Subscriptions,
+    ) =>
+      options.createServer(exchangeOf, subscriptions, {
+        caller: () => holding.caller,
+        onRenewed(step) {
+          catchUp = step
+        },
+      })
     const holding: HeldSession = {
       live: openLiveSession(session, { ...options, createServer, keeping }),
       isBusy: () => live?.isBusy ?? true,
       principal,
       caller: undefined,
+      grants: new Set(),
+      catchUp: () => catchUp(),
       usedAt: now,
       checkedAt: now,
     }
@@ -174,7 +205,9 @@ export function createSessions(
   ): Promise<Response> => {
     session.usedAt = clock()
     session.caller = caller
+    if (caller?.grantId !== undefined) session.grants.add(caller.grantId)
     const live = await session.live
+    session.catchUp()
     return live.handle(request, {
       ...(body !== undefined && { parsedBody: body }),
       ...(authInfo && { authInfo }),
@@ -225,10 +258,11 @@ export function createSessions(
       return use(session, request, body, caller, authInfo)
     },
     endGrant(grantId) {
-      for (const [key, session] of held) if (session.caller?.grantId === grantId) free(key)
+      for (const [key, session] of held) if (session.grants.has(grantId)) free(key)
     },
     async close() {
       clearInterval(sweep)
+      for (const stop of stopHearing) stop()
       const closing = [...held.values()].map(async session => (await session.live).close())
       held.clear()
       await Promise.allSettled(closing)

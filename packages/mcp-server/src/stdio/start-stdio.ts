@@ -87,7 +87,7 @@ export async function startStdio(parts: StdioParts): Promise<StdioHandle> {
     return admission
   }
   const lists = createLists(registry, services, parts.lists)
-  const changes = parts.changes.heardBy(() => latest)
+  const changes = parts.changes.heardBy({ caller: () => latest })
   const handle = serveOffers({ identity, registry, services, lists }, { changes, admit, log })
   return {
     async close() {

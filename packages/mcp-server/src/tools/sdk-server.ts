@@ -5,12 +5,13 @@ import {
   ResourceNotFoundError,
   type ServerCapabilities,
   type ServerContext,
-  type ServerEventBus,
 } from '@modelcontextprotocol/server'
+import type { HeardChanges } from '../calls/changes.ts'
 import { complete } from '../calls/complete.ts'
 import type { Lists } from '../calls/lists.ts'
 import { type CallServices, seesOffer } from '../calls/perform.ts'
 import { sdkCall } from '../calls/sdk-call.ts'
+import { createSubscriptions, type Subscriptions } from '../calls/subscriptions.ts'
 import type { ClientExchange } from '../elicit/exchange.ts'
 import { getPrompt } from '../prompts/get-prompt.ts'
 import type { Registry } from '../registry.ts'
@@ -43,7 +44,9 @@ export interface SdkServerUse {
   /** Whether clients can hear of changes: through `subscriptions/listen`, or because the connection stays. */
   hearsChanges: boolean
   /** Where changes are told, when the connection stays: of a session, or over stdio. */
-  changes?: ServerEventBus | undefined
+  changes?: HeardChanges | undefined
+  /** Resources that the client follows. Default: they end with the connection. */
+  subscriptions?: Subscriptions | undefined
   /** Answers `tools/call` in place of the registry: a call that has begun already. */
   callTool?: (context: ServerContext) => ReturnType<typeof callTool>
   /** Who calls, where no gate stands in front, or what they have to do first. Default: `caller`. */
@@ -157,11 +160,10 @@ export function createSdkServer(parts: SdkServerParts, use: SdkServerUse): McpSe
 function tellChanges(
   mcp: McpServer,
   { registry }: SdkServerParts,
-  { era, admit }: Pick<SdkServerUse, 'era' | 'admit'>,
-  changes: ServerEventBus,
+  { era, admit, subscriptions = createSubscriptions() }: SdkServerUse,
+  changes: HeardChanges,
 ): void {
   const { server } = mcp
-  const subscribed = new Set<string>()
   const { resources } = server.getCapabilities()
   if (resources) {
     // Who may read it is asked before, at the gate or by `admit`: a subscription is judged as a reading.
@@ -169,29 +171,32 @@ function tellChanges(
       const { uri } = request.params
       if (admit) await admitted(admit, request)
       if (!registry.findResource(uri)) throw new ResourceNotFoundError(uri)
-      subscribed.add(uri)
+      await subscriptions.add(uri)
       return {}
     })
-    server.setRequestHandler('resources/unsubscribe', ({ params: { uri } }) => {
-      subscribed.delete(uri)
+    server.setRequestHandler('resources/unsubscribe', async ({ params: { uri } }) => {
+      await subscriptions.delete(uri)
       return {}
     })
   }
-  const stop = changes.subscribe(event => {
-    if (!mcp.isConnected()) return
-    const sent =
-      event.kind === 'tools_list_changed'
-        ? server.sendToolListChanged()
-        : event.kind === 'prompts_list_changed'
-          ? server.sendPromptListChanged()
-          : event.kind === 'resources_list_changed'
-            ? server.sendResourceListChanged()
-            : // Since 2026-07-28 the SDK itself picks what a subscription asked for.
-              era === 'modern' || subscribed.has(event.uri)
-              ? server.sendResourceUpdated({ uri: event.uri })
-              : undefined
-    sent?.catch(() => {})
-  })
+  const stop = changes.subscribe(
+    event => {
+      if (!mcp.isConnected()) return
+      const sent =
+        event.kind === 'tools_list_changed'
+          ? server.sendToolListChanged()
+          : event.kind === 'prompts_list_changed'
+            ? server.sendPromptListChanged()
+            : event.kind === 'resources_list_changed'
+              ? server.sendResourceListChanged()
+              : // Since 2026-07-28 the SDK itself picks what a subscription asked for.
+                era === 'modern' || subscriptions.has(event.uri)
+                ? server.sendResourceUpdated({ uri: event.uri })
+                : undefined
+      sent?.catch(() => {})
+    },
+    () => subscriptions,
+  )
   const { onclose } = server
   server.onclose = () => {
     stop()

@@ -1,6 +1,7 @@
 import type { ServerEventBus } from '@modelcontextprotocol/server'
 import { serveStdio } from '@modelcontextprotocol/server/stdio'
 import type { EventSink } from '@sallyport/oauth'
+import type { HeardChanges } from '../calls/changes.ts'
 import { createLists, type ListSettings } from '../calls/lists.ts'
 import type { CallServices } from '../calls/perform.ts'
 import type { InFlight } from '../in-flight.ts'
@@ -21,7 +22,7 @@ export interface StdioHandle {
  */
 export function serveOffers(
   parts: SdkServerParts,
-  options: { changes: ServerEventBus; admit?: SdkServerUse['admit']; log: Log },
+  options: { changes: HeardChanges; admit?: SdkServerUse['admit']; log: Log },
 ): StdioHandle {
   const { changes, admit, log } = options
   return serveStdio(

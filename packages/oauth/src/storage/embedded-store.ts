@@ -545,6 +545,30 @@ export function createEmbeddedStore(
           .filter(({ position }) => position > after)
           .sort((a, b) => a.position - b.position),
       ),
+    putSubscription: ({ session, idHash, sealed, limit, expiresAt, now }) =>
+      write(() => {
+        // As with events: they are listed by their session.
+        const clientId = sha256(session)
+        const id = JSON.stringify([session, idHash])
+        const isKnown = keeper.find('subscription', id, now) !== undefined
+        if (!isKnown && keeper.list('subscription', { clientId }, now).length >= limit) return 'full'
+        keeper.put('subscription', id, { value: sealed, expiresAt, clientId }, now)
+        return 'stored'
+      }),
+    deleteSubscription: ({ session, idHash }) =>
+      write(() => keeper.delete('subscription', JSON.stringify([session, idHash]))),
+    listSubscriptions: ({ session, now }) =>
+      read(() => keeper.list('subscription', { clientId: sha256(session) }, now)),
+
+    // No step: nothing depends on it, and there is no record to find.
+    announceChange: async ({ sealed, now }) => {
+      assertOpen(isOpen)
+      keeper.changes.announce(sealed, now)
+    },
+    watchChanges(watcher) {
+      assertOpen(isOpen)
+      return keeper.changes.watch(watcher)
+    },
   }
 }
 

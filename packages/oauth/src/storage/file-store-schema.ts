@@ -33,6 +33,11 @@ const additions = `
   CREATE INDEX records_by_due ON records (tenant, queue, due_at) WHERE queue IS NOT NULL;
 `
 
+/** An index that came later still; it changes no table. */
+const changeFeed = `
+  CREATE INDEX IF NOT EXISTS change_feed ON records (tenant, sequence) WHERE kind = 'change';
+`
+
 /**
  * Puts a connection into the state every step relies on, and creates the tables when the file is new.
  *
@@ -76,5 +81,6 @@ export function openSchema(database: DatabaseSync, directory: string, busyTimeou
     if (isNew()) database.exec(schema)
     const columns = database.prepare('PRAGMA table_info(records)').all()
     if (!columns.some(({ name }) => name === 'queue')) database.exec(additions)
+    database.exec(changeFeed)
   })
 }

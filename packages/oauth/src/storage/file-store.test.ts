@@ -328,6 +328,45 @@ describe('file store', () => {
       expect(synced).toBe(2)
     })
 
+    it('changes reach another process with its next look, and this one at once', async () => {
+      vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] })
+      const [a, b] = [open(), open()]
+      const heard: string[] = []
+      const hear = (who: string) => ({
+        onChange: (sealed: string) => heard.push(`${who} ${sealed}`),
+        onGap: () => heard.push(`${who} gap`),
+      })
+      await a.announceChange({ sealed: 'before', now })
+      a.watchChanges(hear('a'))
+      const stop = b.watchChanges(hear('b'))
+      await a.announceChange({ sealed: 'one', now })
+      expect(heard).toEqual(['a one'])
+      vi.advanceTimersByTime(500)
+      expect(heard).toEqual(['a one', 'b one'])
+      stop()
+      await b.announceChange({ sealed: 'two', now })
+      vi.advanceTimersByTime(5_000)
+      expect(heard).toEqual(['a one', 'b one', 'a two'])
+    })
+
+    it('a process that could not look for long is told that it may have missed changes', async () => {
+      vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval', 'performance'] })
+      const [a, b] = [open(), open()]
+      const heard: string[] = []
+      b.watchChanges({ onChange: sealed => heard.push(sealed), onGap: () => heard.push('gap') })
+      poison('ALTER TABLE records RENAME TO hidden')
+      vi.advanceTimersByTime(20_000)
+      poison('ALTER TABLE hidden RENAME TO records')
+      await a.announceChange({ sealed: 'one', now })
+      vi.advanceTimersByTime(500)
+      expect(heard, 'nothing ends so soon').toEqual(['one'])
+      poison('ALTER TABLE records RENAME TO hidden')
+      vi.advanceTimersByTime(40_000)
+      poison('ALTER TABLE hidden RENAME TO records')
+      vi.advanceTimersByTime(1_000)
+      expect(heard).toEqual(['one', 'gap'])
+    })
+
     it('hears of its own revocations once, not again with the next look', async () => {
       vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] })
       const store = open({ pollIntervalMs: 50 })

@@ -46,6 +46,8 @@ export interface Keys {
   endedSession(idHash: string): string
   /** Events of one stream of a session. */
   streamEvents(stream: string): string
+  /** What one session follows. */
+  subscriptions(session: string): string
   /** One window of a rate limit. */
   counter(limit: string, id: string): string
   /** In the slot of another key: written to have what came before it confirmed. */
@@ -54,6 +56,8 @@ export interface Keys {
   check(): string
   /** Channel on which revocations are announced; no key. */
   revocationChannel(): string
+  /** Channel on which changes are announced; no key. */
+  changeChannel(): string
 }
 
 /** First characters of a SHA-256 in base64url: token families are spread over 64 hash slots by them. */
@@ -93,9 +97,11 @@ export function createKeys(tenant: string): Keys {
     singleUse: (kind, idHash) => inSlot(`used:${sha256(JSON.stringify([kind, idHash]))}`),
     endedSession: idHash => inSlot(`ended-session:${sha256(idHash)}`),
     streamEvents: stream => inSlot(`stream:${sha256(stream)}`),
+    subscriptions: session => inSlot(`subscriptions:${sha256(session)}`),
     counter: (limit, id) => inSlot(`limit:${sha256(JSON.stringify([limit, id]))}`),
     confirmation: key => `${key.slice(0, key.indexOf('}') + 1)}:confirmation`,
     check: () => inSlot('check'),
     revocationChannel: () => `sallyport:${name}:revocations`,
+    changeChannel: () => `sallyport:${name}:changes`,
   }
 }

@@ -1,7 +1,7 @@
 import { StoreUnavailableError } from '../errors.ts'
 import { createEmbeddedStore, type EmbeddedStoreOptions } from './embedded-store.ts'
 import type { KeptRecord, RecordKeeper, RecordKind, RecordOwner, RevocationWatcher } from './record-keeper.ts'
-import type { Store } from './store.ts'
+import type { ChangeWatcher, Store } from './store.ts'
 
 export interface MemoryStoreOptions extends EmbeddedStoreOptions {
   /** How many records of one kind are held before new ones are refused. Default 100000. */
@@ -28,6 +28,7 @@ export function createMemoryStore({
   const kinds = new Map<RecordKind, Map<string, HeldRecord>>()
   let lastPosition = 0
   const watchers = new Set<RevocationWatcher>()
+  const changeWatchers = new Set<ChangeWatcher>()
 
   const recordsOf = (kind: RecordKind): Map<string, HeldRecord> => {
     let records = kinds.get(kind)
@@ -99,6 +100,7 @@ export function createMemoryStore({
     close() {
       kinds.clear()
       watchers.clear()
+      changeWatchers.clear()
     },
     revocations: {
       announce(revocations) {
@@ -112,6 +114,15 @@ export function createMemoryStore({
         watchers.add(watcher)
         watcher.onSynced()
         return () => void watchers.delete(watcher)
+      },
+    },
+    changes: {
+      announce(sealed) {
+        for (const watcher of changeWatchers) watcher.onChange(sealed)
+      },
+      watch(watcher) {
+        changeWatchers.add(watcher)
+        return () => void changeWatchers.delete(watcher)
       },
     },
   }

@@ -1,4 +1,4 @@
-import type { Revocation } from './store.ts'
+import type { ChangeWatcher, Revocation } from './store.ts'
 
 /** Kinds of stored records. `operation` is the outcome of a step, kept so that a step sent twice happens once. */
 export type RecordKind =
@@ -18,6 +18,8 @@ export type RecordKind =
   | 'single_use'
   | 'ended_session'
   | 'session_event'
+  | 'subscription'
+  | 'change'
   | 'operation'
 
 /** A record as it is kept: its JSON, its end, and whom it can be listed by. */
@@ -79,6 +81,7 @@ export interface RecordKeeper {
   check(): void
   close(): void
   readonly revocations: RevocationFeed
+  readonly changes: ChangeFeed
 }
 
 export interface RevocationWatcher {
@@ -91,4 +94,11 @@ export interface RevocationFeed {
   /** Called after each step that succeeded, with the revocations it made. */
   announce(revocations: readonly Revocation[]): void
   watch(watcher: RevocationWatcher): () => void
+}
+
+/** How changes reach those who follow them. */
+export interface ChangeFeed {
+  /** Throws `StoreUnavailableError` when nobody was told. */
+  announce(sealed: string, now: number): void
+  watch(watcher: ChangeWatcher): () => void
 }

@@ -79,6 +79,19 @@ const declareFeedTests = (getUrl: () => string) => {
     expect(seen.synced).toBe(synced)
   })
 
+  it('changes reach the other process, each once', async () => {
+    // No heartbeat meanwhile: on a busy machine one may be late, and a subscription that is made anew misses some.
+    const options = { url: getUrl(), tenant: newTenant(), heartbeatMs: 600_000 }
+    const [a, b] = [await createRedisStore(options), await createRedisStore(options)]
+    const heard: string[] = []
+    b.watchChanges({ onChange: sealed => heard.push(sealed), onGap: () => {} })
+    const sent = Array.from({ length: 30 }, (_, i) => `change ${i}`)
+    for (const sealed of sent) await a.announceChange({ sealed, now })
+    await expect.poll(() => heard.length, atLast).toBe(30)
+    expect(heard.sort()).toEqual(sent.sort())
+    await Promise.all([a.close(), b.close()])
+  })
+
   it('R139: who begins to follow later hears of what is still in force', async () => {
     await revoke(here, 'earlier')
     const first = follow(there)
@@ -110,6 +123,22 @@ describe('revocation feed of the redis store', () => {
     }
     expect(heard).toHaveLength(5)
     await here.close()
+    await there.close()
+  })
+
+  it('whoever follows changes is told each time when some may have been lost', async () => {
+    const tenant = newTenant()
+    const there = await open(tenant)
+    let gaps = 0
+    there.watchChanges({ onChange: () => {}, onGap: () => gaps++ })
+    for (let i = 1; i <= 3; i++) {
+      await server.client.call('CLIENT', 'KILL', 'TYPE', 'pubsub')
+      await expect.poll(() => gaps, atLast).toBeGreaterThanOrEqual(i)
+    }
+    const heard: string[] = []
+    there.watchChanges({ onChange: sealed => heard.push(sealed), onGap: () => {} })
+    await there.announceChange({ sealed: 'after', now })
+    await expect.poll(() => heard, atLast).toEqual(['after'])
     await there.close()
   })
 

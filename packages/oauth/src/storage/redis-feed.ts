@@ -1,10 +1,10 @@
 import type { Redis } from 'ioredis'
 import type { RevocationFeed, RevocationWatcher } from './record-keeper.ts'
 import type { RedisConnection } from './redis-connection.ts'
-import type { Revocation } from './store.ts'
+import type { ChangeWatcher, Revocation } from './store.ts'
 
 export interface RedisFeedOptions {
-  channel: string
+  channels: { revocations: string; changes: string }
   /** Every stored revocation, ended ones too. Rejects when they cannot be read. */
   listRevocations: () => Promise<Revocation[]>
   /** How often the feed shows that it is complete, in milliseconds. */
@@ -14,6 +14,8 @@ export interface RedisFeedOptions {
 export interface RedisFeed extends RevocationFeed {
   /** Opens the subscription; resolves when it stands, rejects with what the first attempt fails with. */
   open(): Promise<void>
+  /** Follows changes. They have no other copy: where a subscription was lost, so may they be. */
+  watchChanges(watcher: ChangeWatcher): () => void
   close(): void
 }
 
@@ -26,9 +28,11 @@ const retryMs = 250
  */
 export function createRedisFeed(
   connection: Pick<RedisConnection, 'createSubscriber'>,
-  { channel, listRevocations, heartbeatMs }: RedisFeedOptions,
+  { channels, listRevocations, heartbeatMs }: RedisFeedOptions,
 ): RedisFeed {
   const watchers = new Set<RevocationWatcher>()
+  const changeWatchers = new Set<ChangeWatcher>()
+  let wasSubscribed = false
   /** What the watchers have heard of, and in which round it was last seen. */
   const known = new Map<string, { revocation: Revocation; round: number }>()
   let round = 0
@@ -47,7 +51,11 @@ export function createRedisFeed(
 
   const subscribe = async () => {
     const opened = connection.createSubscriber()
-    opened.on('message', (_, message) => {
+    opened.on('message', (channel, message) => {
+      if (channel === channels.changes) {
+        for (const watcher of changeWatchers) watcher.onChange(message)
+        return
+      }
       const revocation = parseMessage(message)
       if (revocation) announce(revocation)
     })
@@ -58,7 +66,9 @@ export function createRedisFeed(
     })
     subscriber = opened
     await opened.connect()
-    await opened.subscribe(channel)
+    await opened.subscribe(channels.revocations, channels.changes)
+    if (wasSubscribed) for (const watcher of changeWatchers) watcher.onGap()
+    wasSubscribed = true
   }
   const drop = () => {
     const dropped = subscriber
@@ -117,10 +127,15 @@ export function createRedisFeed(
       else run().catch(() => {})
       return () => void watchers.delete(watcher)
     },
+    watchChanges(watcher) {
+      changeWatchers.add(watcher)
+      return () => void changeWatchers.delete(watcher)
+    },
     close() {
       isClosed = true
       clearTimeout(timer)
       watchers.clear()
+      changeWatchers.clear()
       known.clear()
       drop()
     },

@@ -130,8 +130,9 @@ export async function createRedisStore({
         })
   const commands = createRedisCommands(connection, stepTimeoutMs, confirmation)
   const channel = keys.revocationChannel()
+  const channels = { revocations: channel, changes: keys.changeChannel() }
   const feed = createRedisFeed(connection, {
-    channel,
+    channels,
     listRevocations: () => listRevocations('-inf'),
     heartbeatMs,
   })
@@ -776,6 +777,36 @@ export async function createRedisStore({
         if (!found || found.second <= now) return []
         return { position: found.first, sealed: found.record }
       })
+    },
+    async putSubscription({ session, idHash, sealed, limit, expiresAt, now }) {
+      const key = keys.subscriptions(session)
+      const [outcome] = await put(
+        'subscription',
+        scripts.putSubscription,
+        [key],
+        [now, idHash, sealed, expiresAt, limit],
+      )
+      return outcome as 'stored' | 'full'
+    },
+    async deleteSubscription({ session, idHash, now }) {
+      const key = keys.subscriptions(session)
+      await run('subscription', scripts.putSubscription, [key], [now, idHash, '', 0, 0])
+    },
+    async listSubscriptions({ session, now }) {
+      const key = keys.subscriptions(session)
+      const kept = await commands.read(client => client.hvals(key))
+      return (kept ?? unreadable('subscription') ?? []).flatMap(text => {
+        const [, endsAt, sealed] = /^(\d+):(.+)$/s.exec(text) ?? []
+        return sealed !== undefined && Number(endsAt) > now ? [sealed] : []
+      })
+    },
+
+    async announceChange({ sealed }) {
+      await commands.read(client => client.publish(channels.changes, sealed))
+    },
+    watchChanges(watcher) {
+      assertOpen()
+      return feed.watchChanges(watcher)
     },
   }
 

@@ -1,4 +1,7 @@
 import type { DatabaseSync } from 'node:sqlite'
+import { systemRandom } from '../runtime.ts'
+import { operationId } from './operation-id.ts'
+import { changeSeconds, createPolledChanges } from './polled-changes.ts'
 import { createPolledFeed } from './polled-feed.ts'
 import type { RecordKeeper } from './record-keeper.ts'
 import { type Revocation, recordSchemas } from './records.ts'
@@ -39,12 +42,23 @@ export function createSqliteKeeper(
   const remove = database.prepare('DELETE FROM records WHERE tenant = :tenant AND kind = :kind AND id = :id')
   // Of all tenants: a sandbox nobody opens any more would keep its records for good.
   const removeExpired = database.prepare('DELETE FROM records WHERE expires_at <= :now')
-  const newestRevocation = database.prepare(
-    "SELECT max(sequence) AS position FROM records WHERE tenant = :tenant AND kind = 'revocation'",
-  )
-  const revocationsSince = database.prepare(`
-    SELECT sequence, value FROM records WHERE tenant = :tenant AND kind = 'revocation' AND sequence > :position
-    ORDER BY sequence`)
+  // The kind stands in the text: only then does SQLite see that the index of the feed is the one to use.
+  const feedOf = (kind: 'revocation' | 'change') => {
+    const newest = database.prepare(
+      `SELECT max(sequence) AS position FROM records WHERE tenant = :tenant AND kind = '${kind}'`,
+    )
+    const since = database.prepare(`
+      SELECT sequence, value FROM records WHERE tenant = :tenant AND kind = '${kind}' AND sequence > :position
+      ORDER BY sequence`)
+    return {
+      newest: () => Number(newest.get({ tenant })?.position ?? 0),
+      since: (position: number) =>
+        since.all({ tenant, position }).map(row => ({
+          position: Number(row.sequence),
+          value: String(row.value),
+        })),
+    }
+  }
 
   const write = <T>(step: () => T): T =>
     orUnavailable(() => {
@@ -72,17 +86,38 @@ export function createSqliteKeeper(
       : listByClient.all({ ...base, clientId: by.clientId })
   }
 
+  const revocationFeed = feedOf('revocation')
   const revocations = createPolledFeed(
     {
-      newest: () => Number(newestRevocation.get({ tenant })?.position ?? 0),
+      newest: revocationFeed.newest,
       since: position =>
-        revocationsSince.all({ tenant, position }).map(row => ({
-          position: Number(row.sequence),
-          revocation: readRevocation(String(row.value)),
-        })),
+        revocationFeed
+          .since(position)
+          .map(row => ({ position: row.position, revocation: readRevocation(row.value) })),
     },
     pollIntervalMs,
   )
+  const changeFeed = feedOf('change')
+  const changes = createPolledChanges(
+    {
+      newest: changeFeed.newest,
+      since: position =>
+        changeFeed.since(position).map(row => ({ position: row.position, sealed: row.value })),
+    },
+    pollIntervalMs,
+  )
+  const putRecord: RecordKeeper['put'] = (kind, id, { userId, clientId, queue, dueAt, expiresAt, value }) =>
+    void put.run({
+      tenant,
+      kind,
+      id,
+      userId: userId ?? null,
+      clientId: clientId ?? null,
+      queue: queue ?? null,
+      dueAt: dueAt ?? null,
+      expiresAt,
+      value,
+    })
 
   return {
     write,
@@ -99,26 +134,24 @@ export function createSqliteKeeper(
     listDue: (kind, queue, due, now) =>
       listDue.all({ tenant, kind, queue, now, ...due }).map(({ value }) => String(value)),
     count: (kind, now) => Number(count.get({ tenant, kind, now })?.count),
-    put: (kind, id, { userId, clientId, queue, dueAt, expiresAt, value }) =>
-      void put.run({
-        tenant,
-        kind,
-        id,
-        userId: userId ?? null,
-        clientId: clientId ?? null,
-        queue: queue ?? null,
-        dueAt: dueAt ?? null,
-        expiresAt,
-        value,
-      }),
+    put: putRecord,
     delete: (kind, id) => void remove.run({ tenant, kind, id }),
     deleteExpired: now => void removeExpired.run({ now }),
     check: () => write(() => undefined),
     close() {
       revocations.close()
+      changes.close()
       orUnavailable(() => database.close())
     },
     revocations,
+    changes: {
+      announce(sealed, now) {
+        const record = { value: sealed, expiresAt: now + changeSeconds }
+        write(() => putRecord('change', operationId(systemRandom), record, now))
+        changes.look()
+      },
+      watch: watcher => orUnavailable(() => changes.watch(watcher)),
+    },
   }
 }
 

@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { StoreUnavailableError } from '../errors.ts'
 import type { Store } from './store.ts'
+import { describeChanges } from './store-contract/change-contract.ts'
 import { describeAuthorizationCodes } from './store-contract/code-contract.ts'
 import { describeConnections } from './store-contract/connection-contract.ts'
 import { describeFamilies } from './store-contract/family-contract.ts'
@@ -69,6 +70,7 @@ export function describeStoreContract(
     describeWork(getStore)
     describeSigningKeys(getStore)
     describeSingleUseAndSessions(getStore)
+    describeChanges(getStore)
 
     describe('statistics', () => {
       it('count what there is, and not what has ended', async () => {
@@ -135,6 +137,9 @@ export function describeStoreContract(
         await store.putEndedSession({ idHash: id, expiresAt: now + 60, now })
         const event = { stream: id, position: 1, sealed: 'event', limit: 9 }
         await store.appendEvent({ ...event, expiresAt: now + 60, now })
+        const subscription = { session: id, idHash: id, sealed: id, limit: 9 }
+        await store.putSubscription({ ...subscription, expiresAt: now + 60, now })
+        await store.announceChange({ sealed: id, now })
       }
       expect(await countRecords()).toBeGreaterThan(baseline)
       await store.cleanupExpired({ now: now + 86_400 })
@@ -158,6 +163,8 @@ export function describeStoreContract(
         await store.putEndedSession({ idHash: 'id', expiresAt: now + 9, now })
         const event = { stream: 'stream', position: 1, sealed: 'event', limit: 9 }
         await store.appendEvent({ ...event, expiresAt: now + 9, now })
+        const subscription = { session: 'session', idHash: 'id', sealed: 'followed', limit: 9 }
+        await store.putSubscription({ ...subscription, expiresAt: now + 9, now })
 
         store = await underTest.reopen!()
         expect(await store.listRevocations({ now })).toEqual([
@@ -176,6 +183,7 @@ export function describeStoreContract(
         expect(await store.claimSingleUse({ ...once, ...operation() })).toBe('used')
         expect(await store.isSessionEnded({ idHash: 'id', now })).toBe(true)
         expect(await store.readEvents({ stream: 'stream', after: 0, now })).toHaveLength(1)
+        expect(await store.listSubscriptions({ session: 'session', now })).toEqual(['followed'])
         expect(await store.rotateRefreshToken(rotate(2))).toEqual({ outcome: 'rotated' })
         expect(await store.rotateRefreshToken(rotate(0))).toEqual({ outcome: 'reused' })
       })

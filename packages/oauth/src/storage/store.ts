@@ -35,7 +35,8 @@ export interface Store
     TaskStore,
     SigningKeyStore,
     SingleUseStore,
-    SessionStore {
+    SessionStore,
+    ChangeStore {
   /** Tenant (`OAUTH_SANDBOX`) whose records this store holds; part of the context of every sealed value. */
   readonly tenant: string
   /**
@@ -402,4 +403,32 @@ export interface SessionStore {
   }): Promise<void>
   /** Events kept of a stream behind the position `after`, in order. */
   readEvents(step: { stream: string; after: number; now: number }): Promise<StreamEvent[]>
+  /** Keeps that a session follows something; `full` when it follows `limit` others: nothing is stored. */
+  putSubscription(step: {
+    session: string
+    idHash: string
+    sealed: string
+    limit: number
+    expiresAt: number
+    now: number
+  }): Promise<'stored' | 'full'>
+  deleteSubscription(step: { session: string; idHash: string; now: number }): Promise<void>
+  /** What a session follows, each as it was sealed, in no particular order. */
+  listSubscriptions(step: { session: string; now: number }): Promise<string[]>
+}
+
+/** Whoever follows what the processes on a store tell each other. */
+export interface ChangeWatcher {
+  /** Gets what any process announced, this one too; in a cluster of Redis not always in order. */
+  onChange: (sealed: string) => void
+  /** Something may have been missed: it is not told again. */
+  onGap: () => void
+}
+
+/** News for all processes on a store. Nothing is kept for those who come later. */
+export interface ChangeStore {
+  /** Tells all processes that follow, at least once; the store sees nothing of what it says. */
+  announceChange(step: { sealed: string; now: number }): Promise<void>
+  /** Follows what is announced from now on: by any process on this store, within a second. */
+  watchChanges(watcher: ChangeWatcher): () => void
 }
