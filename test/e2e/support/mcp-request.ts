@@ -13,6 +13,7 @@ export function mcpRequest(
   { token, revision = '2025-11-25' }: { token?: string | undefined; revision?: Revision } = {},
 ): Promise<Response> {
   const modern = revision === '2026-07-28'
+  const target = params.name ?? params.uri
   const meta = {
     'io.modelcontextprotocol/protocolVersion': revision,
     'io.modelcontextprotocol/clientCapabilities': {},
@@ -25,7 +26,7 @@ export function mcpRequest(
       'content-type': 'application/json',
       'mcp-protocol-version': revision,
       ...(modern ? { 'mcp-method': method } : {}),
-      ...(modern && typeof params.name === 'string' ? { 'mcp-name': params.name } : {}),
+      ...(modern && typeof target === 'string' ? { 'mcp-name': target } : {}),
       ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
     },
     body: JSON.stringify({
