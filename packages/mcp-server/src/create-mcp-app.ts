@@ -1,10 +1,10 @@
-import { randomUUID } from 'node:crypto'
-import { inRequest, StoreUnavailableError } from '@sallyport/oauth'
+import { inRequest } from '@sallyport/oauth'
 import { Hono } from 'hono'
 import { limitBody } from './body-limit.ts'
 import type { ClientAddress } from './client-address.ts'
+import { failureResponse } from './failure-response.ts'
 import type { HostCheck } from './host-check.ts'
-import { jsonResponse, unavailableResponse } from './json-response.ts'
+import { jsonResponse } from './json-response.ts'
 import type { McpEndpoint } from './mount-mcp.ts'
 import {
   metadataPath,
@@ -117,12 +117,7 @@ export function createMcpApp(
   })
 
   app.notFound(c => (c.req.path === '/favicon.ico' ? noIcon() : notFound()))
-  app.onError(error => {
-    if (error instanceof StoreUnavailableError) return unavailableResponse()
-    const reference = randomUUID()
-    log().error({ err: error, reference }, 'request failed')
-    return jsonResponse({ error: 'server_error', reference }, 500)
-  })
+  app.onError(error => failureResponse(error, log()))
   return app
 }
 

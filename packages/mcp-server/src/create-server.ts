@@ -18,6 +18,7 @@ import { offersOf } from './decorators.ts'
 import { createDirectCalls } from './direct-calls.ts'
 import { unknownVariables } from './environment.ts'
 import type { ExternalIssuer } from './external-issuer.ts'
+import { failureResponse } from './failure-response.ts'
 import { createInFlight } from './in-flight.ts'
 import { createLazyAdmin } from './lazy-admin.ts'
 import { type Listener, listen } from './listen.ts'
@@ -206,6 +207,7 @@ export function createServerOf<
         () => (serving ? assembled?.served : undefined),
         inFlight,
         status => log.debug({ method: 'POST', path: '/mcp', status }, 'request'),
+        error => failureResponse(error, log),
       ),
     )
     try {

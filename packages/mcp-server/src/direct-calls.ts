@@ -33,11 +33,13 @@ export interface DirectParts {
  *
  * @param parts undefined until the server can serve
  * @param onAnswer told what was answered the short way
+ * @param onFailure answers what could not be answered
  */
 export function createDirectCalls(
   parts: () => DirectParts | undefined,
   inFlight: InFlight,
   onAnswer: (status: number) => void,
+  onFailure: (error: unknown) => Response,
 ): DirectCalls {
   return (incoming, outgoing, respond) => {
     const served = parts()
@@ -61,7 +63,7 @@ export function createDirectCalls(
     incoming.on('end', () => {
       if (received > served.maxBodyBytes) return respond(Promise.resolve(tooLargeResponse()))
       const bytes = chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks)
-      const answer = inRequest(() => inFlight.track(mcp.call(request, bytes)))
+      const answer = inRequest(() => inFlight.track(mcp.call(request, bytes).catch(onFailure)))
       answer.then(
         result => {
           if (result instanceof Response) {
@@ -108,9 +110,12 @@ class DirectRequest implements Pick<Request, 'method' | 'url' | 'signal'> {
       const controller = new AbortController()
       this.#controller = controller
       const outgoing = this.#outgoing
-      outgoing.once('close', () => {
+      const abort = () => {
         if (!outgoing.writableFinished) controller.abort()
-      })
+      }
+      // Who asks late may ask about a client that has gone already.
+      if (outgoing.destroyed) abort()
+      else outgoing.once('close', abort)
     }
     return this.#controller.signal
   }

@@ -77,6 +77,21 @@ describe('listen', () => {
     )
   })
 
+  it.each([
+    ['headers that never end', 'GET / HTTP/1.1\r\nHost: x\r\nX: '],
+    ['a body that never comes', 'POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\nx'],
+  ])('R196: %s are given up, and the connection closed', async (_, bytes) => {
+    const soon = {
+      headersTimeout: 50,
+      requestTimeout: 50,
+      keepAliveTimeout: 50,
+      connectionsCheckingInterval: 10,
+    }
+    const handle = async (request: Request) => new Response(await request.text())
+    listener = await listen(handle, { port: 0, host: '127.0.0.1' }, undefined, soon)
+    expect(await raw(listener.port, bytes)).toMatch(/^(HTTP\/1\.1 408 |$)/)
+  })
+
   it('R201: a handler that throws is a 500 for one request, and the next is served', async () => {
     let calls = 0
     const port = await start(async () => {

@@ -14,7 +14,12 @@ export interface Listener {
 }
 
 /** What a slow or silent peer may take (R196), in milliseconds. */
-const timeouts = { headersTimeout: 10_000, requestTimeout: 30_000, keepAliveTimeout: 5_000 }
+const defaultTimeouts = {
+  headersTimeout: 10_000,
+  requestTimeout: 30_000,
+  keepAliveTimeout: 5_000,
+  connectionsCheckingInterval: 5_000,
+}
 
 /**
  * Listens for HTTP requests.
@@ -22,12 +27,14 @@ const timeouts = { headersTimeout: 10_000, requestTimeout: 30_000, keepAliveTime
  * @param handle answers a request; `remoteAddress` is the peer's, no header is believed (R197)
  * @param address.host undefined: all interfaces
  * @param direct takes requests before they become a `Request`. Default: none
+ * @param timeouts how long a peer may take for headers, for a request, and between two, and how often that is looked at
  * @throws {ConfigurationError} when the port or address cannot be used
  */
 export async function listen(
   handle: (request: Request, info: { remoteAddress?: string }) => Promise<Response>,
   address: { port: number; host: string | undefined },
   direct: DirectCalls = () => false,
+  timeouts: typeof defaultTimeouts = defaultTimeouts,
 ): Promise<Listener> {
   /** Answers that were found on the short way and are sent on the long one. */
   const found = new WeakMap<IncomingMessage, Promise<Response>>()
@@ -43,19 +50,16 @@ export async function listen(
     { overrideGlobalObjects: false },
   )
   let closed: Promise<void> | undefined
-  const server = createServer(
-    { ...timeouts, connectionsCheckingInterval: 5_000, maxHeaderSize: 16_384 },
-    (incoming, outgoing) => {
-      outgoing.on('close', () => {
-        if (closed) setImmediate(() => server.closeIdleConnections())
-      })
-      const respond = (response: Promise<Response>) => {
-        found.set(incoming, response)
-        void listener(incoming, outgoing)
-      }
-      if (!direct(incoming, outgoing, respond)) void listener(incoming, outgoing)
-    },
-  )
+  const server = createServer({ ...timeouts, maxHeaderSize: 16_384 }, (incoming, outgoing) => {
+    outgoing.on('close', () => {
+      if (closed) setImmediate(() => server.closeIdleConnections())
+    })
+    const respond = (response: Promise<Response>) => {
+      found.set(incoming, response)
+      void listener(incoming, outgoing)
+    }
+    if (!direct(incoming, outgoing, respond)) void listener(incoming, outgoing)
+  })
   await bind(server, address)
   const stopAccepting = () => {
     closed ??= new Promise(resolve => {

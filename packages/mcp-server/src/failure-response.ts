@@ -1,0 +1,15 @@
+import { randomUUID } from 'node:crypto'
+import { StoreUnavailableError } from '@sallyport/oauth'
+import { jsonResponse, unavailableResponse } from './json-response.ts'
+import type { ToolLog } from './tools/call-context.ts'
+
+/**
+ * What a request is answered that failed: 503 when the store does not answer, else 500 with a number under which the
+ * log has the reason, and nothing of the reason itself (R189).
+ */
+export function failureResponse(error: unknown, log: ToolLog): Response {
+  if (error instanceof StoreUnavailableError) return unavailableResponse()
+  const reference = randomUUID()
+  log.error({ err: error, reference }, 'request failed')
+  return jsonResponse({ error: 'server_error', reference }, 500)
+}
