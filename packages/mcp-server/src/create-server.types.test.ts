@@ -2,6 +2,7 @@ import type { ConnectionStatus, PageLogin } from '@sallyport/oauth'
 import { describe, expectTypeOf, it } from 'vitest'
 import { z } from 'zod'
 import { createServer } from './create-server.ts'
+import { prompt, resource, tool } from './decorators.ts'
 import { fakeProvider } from './provider.fixture.ts'
 import type { ExternalToken } from './provider.ts'
 import { requiresAuth } from './requires-auth.ts'
@@ -169,6 +170,72 @@ describe('what the compiler knows', () => {
       server.tool('q', { description, output, run: async () => ({ content: [], isError: true }) })
       // @ts-expect-error: not what the schema says
       server.tool('r', { description, output, run: () => ({ sum: 'one' }) })
+      // @ts-expect-error: nor later
+      server.tool('r1', { description, output, run: async () => ({ sum: 'one' }) })
+      // @ts-expect-error: something is missing
+      server.tool('r2', { description, output, run: () => ({}) })
+      // @ts-expect-error: nothing is returned
+      server.tool('r3', { description, output, run: () => {} })
+      // @ts-expect-error: a text is no object
+      server.tool('r4', { description, output, run: () => 'one' })
+      // @ts-expect-error: a number is no text
+      server.tool('r5', { description, output: z.string(), run: () => 1 })
+      // @ts-expect-error: not what the schema says, behind a guard either
+      server.tool('r6', { description, output, run: requiresAuth({}, () => ({ sum: 'one' })) })
+    }
+    expectTypeOf(add).toBeFunction()
+  })
+
+  it('a decorated method fits the schemas beside it', () => {
+    const define = () => {
+      class Fits {
+        @tool({ description, input: z.object({ n: z.number() }), output: z.object({ sum: z.number() }) })
+        async add({ n }: { n: number }) {
+          return { sum: n }
+        }
+      }
+      class Tools {
+        // @ts-expect-error: not what the output schema says
+        @tool({ description, output: z.object({ sum: z.number() }) })
+        async sum() {
+          return { sum: 'one' }
+        }
+
+        // @ts-expect-error: not what the input schema gives
+        @tool({ description, input: z.object({ n: z.number() }) })
+        take({ n }: { n: string }) {
+          return n
+        }
+
+        // @ts-expect-error: no message
+        @prompt({ description })
+        ask() {
+          return 1
+        }
+
+        // @ts-expect-error: no such variable
+        @resource('x://{id}')
+        read({ name }: { name: string }) {
+          return name
+        }
+      }
+      return [Fits, Tools]
+    }
+    expectTypeOf(define).toBeFunction()
+  })
+
+  it('a word that means nothing does not compile', () => {
+    const add = () => {
+      // @ts-expect-error: no such option
+      server.tool('w1', { description, inputs: z.object({}), run: () => '' })
+      // @ts-expect-error: no such word of auth
+      server.tool('w2', { description, auth: { maxAge: 5 }, run: () => '' })
+      // @ts-expect-error: a word of auth with a value that it does not take
+      server.tool('w3', { description, auth: { hidden: 'yes' }, run: () => '' })
+      // @ts-expect-error: the tool has a token of Google alone
+      server.tool('w4', { description, auth: { google: [] }, run: (_, { token }) => token('linkedin') })
+      // @ts-expect-error: a public tool has no token at all
+      server.tool('w5', { description, run: (_, { token }) => token('google') })
     }
     expectTypeOf(add).toBeFunction()
   })
