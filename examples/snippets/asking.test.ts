@@ -35,6 +35,7 @@ const contents: Record<string, object> = {
   'What is it called?': { title: 'Winter' },
   'Order for 4 euros?': { yes: true },
   'Which year?': { year: 1999 },
+  'Seat 1?': { yes: true },
 }
 
 describe.each(eras)('the code docs/asking.md shows, in revision %s', (_, era) => {
@@ -43,6 +44,7 @@ describe.each(eras)('the code docs/asking.md shows, in revision %s', (_, era) =>
     ['pay', { invoice: 'paid-1' }, 'Paid.', 'send you to a web page'],
     ['new-album', {}, 'Made Winter.', 'tell which folders'],
     ['order', { item: 'book' }, 'Ordered book.', 'ask you questions'],
+    ['reserve', {}, 'Seat 1 is yours.', 'ask you questions'],
     ['guess', {}, 'Summer of 1999', 'Summer of 2000'],
     ['guess-again', {}, 'Summer of 1999', 'Summer of 2000'],
   ])('%s asks, and says what a client must be able to do', async (name, args, asked, unasked) => {

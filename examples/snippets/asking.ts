@@ -67,6 +67,18 @@ server.tool('order', {
 })
 // #endregion rerun
 
+// #region kept
+server.tool('reserve', {
+  description: 'Reserves a seat, after asking',
+  auth: {},
+  run: async (_, { elicit, requestState }) => {
+    const seat = await requestState.once('seat', holdSeat) // one seat, however often this runs
+    const answer = await elicit({ message: `Seat ${seat}?`, schema: z.object({ yes: z.boolean() }) })
+    return answer.content?.yes ? `Seat ${seat} is yours.` : 'Another time.'
+  },
+})
+// #endregion kept
+
 // #region fallback
 server.tool('guess', {
   description: 'Suggests an album; asks when it can',
@@ -106,6 +118,11 @@ async function isPaid(invoice: string): Promise<boolean> {
 }
 async function priceOf(item: string): Promise<string> {
   return `${item.length} euros`
+}
+let seats = 0
+async function holdSeat(): Promise<number> {
+  seats = (seats % 2) + 1
+  return seats
 }
 async function placeOrder(item: string): Promise<string> {
   return `Ordered ${item}.`

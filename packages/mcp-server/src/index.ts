@@ -47,6 +47,7 @@ export type {
 export type { ClientCapability } from './elicit/client-capability-error.ts'
 export { ClientCapabilityError } from './elicit/client-capability-error.ts'
 export type { ExchangeTiming } from './elicit/exchange.ts'
+export type { JsonValue, KeptState } from './elicit/kept-state.ts'
 export type { Environment } from './environment.ts'
 export type { ExternalIssuer } from './external-issuer.ts'
 export type { Log } from './log.ts'

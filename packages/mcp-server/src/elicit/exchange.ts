@@ -44,6 +44,8 @@ export type NeedOf = (error: ConnectionRequiredError) => ConnectionNeed | undefi
 export interface ClientExchange {
   /** What the client says it can do; nothing when it cannot be asked. */
   readonly capabilities: ClientCapabilities
+  /** What the handler keeps from one run to the next, by name, as JSON. Default: the call runs once. */
+  readonly kept?: Map<string, string>
   /** The client must be able to answer: whoever asks has looked at `capabilities`. */
   ask<Answer>(question: Question<Answer>): Promise<Answer>
   /**

@@ -34,6 +34,8 @@ const stateSchema = z.strictObject({
   connected: z.array(text),
   /** Providers of which the user has connected one more account in this call. */
   more: z.array(text).optional(),
+  /** What the handler keeps, by name, as JSON. */
+  kept: z.array(z.tuple([z.string(), z.string()])).optional(),
 })
 
 /** What a call carries from one round to the next, through the client (MCP, multi round-trip requests). */

@@ -49,6 +49,10 @@ export function createRoundsExchange(round: Round): ClientExchange {
     connected: [...(state?.connected ?? [])],
     more: [...(state?.more ?? [])],
   }
+  const kept = new Map(state?.kept)
+  /** What goes to the client, to come back with the next round. */
+  const sealed = (more: Pick<RequestState, 'connecting'> = {}) =>
+    round.seal({ ...next, ...(kept.size > 0 && { kept: [...kept] }), ...more })
   const asked = new Map<string, InputRequest>()
   const names = new Set<string>()
   let count = 0
@@ -90,6 +94,7 @@ export function createRoundsExchange(round: Round): ClientExchange {
 
   return {
     capabilities,
+    kept,
     ask: question => settled(ask(question)),
     connect: need => settled(connect(need)),
     hasMore: ({ error }) => next.more.includes(error.provider),
@@ -138,13 +143,13 @@ export function createRoundsExchange(round: Round): ClientExchange {
         }
         return inputRequired({
           inputRequests: Object.fromEntries(asked),
-          requestState: round.seal({ ...next, connecting }),
+          requestState: sealed({ connecting }),
         })
       }
       if (asked.size > 0) {
         return inputRequired({
           inputRequests: Object.fromEntries(asked),
-          requestState: round.seal(next),
+          requestState: sealed(),
         })
       }
       // The SDK answers what the client cannot do with -32021 and the capability that is missing.

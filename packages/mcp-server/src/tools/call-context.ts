@@ -3,6 +3,7 @@ import type { LoggingLevel, ProgressToken, RequestId, ServerContext } from '@mod
 import type { ConnectionStatus } from '@sallyport/oauth'
 import { type Asking, createAsking } from '../elicit/asking.ts'
 import { type ClientExchange, type NeedOf, noExchange } from '../elicit/exchange.ts'
+import { createKeptState, type KeptState } from '../elicit/kept-state.ts'
 import {
   type ConnectedAccount,
   type ConnectedProvider,
@@ -116,6 +117,8 @@ export interface CallContext<
   readonly signal: AbortSignal
   readonly log: CallLog
   readonly request: CallRequest
+  /** What the call keeps while it asks: in 2026-07-28 its handler runs again with each answer. */
+  readonly requestState: KeptState
 }
 
 /** A context of which nothing is known while compiling. */
@@ -185,6 +188,7 @@ class HandlerContext implements AnyCallContext {
   readonly #work: CallWork
   #asking: Asking | undefined
   #log: CallLog | undefined
+  #requestState: KeptState | undefined
   constructor(work: CallWork) {
     this.caller = work.caller
     this.#work = work
@@ -228,6 +232,10 @@ class HandlerContext implements AnyCallContext {
   get log() {
     this.#log ??= callLog(this.#work.log(), this.#work.call)
     return this.#log
+  }
+  get requestState() {
+    this.#requestState ??= createKeptState(this.#work.exchange?.kept ?? new Map())
+    return this.#requestState
   }
   get request(): CallRequest {
     const { id, method, params, era } = this.#work.call
