@@ -13,8 +13,15 @@ export interface PageSignIn {
   headersFor(account: FakeAccount): Record<string, string>
 }
 
-/** Creates one in place of the application's own page: with its name, and without asking for anything. */
-export function createPageSignIn({ id, label, prompts }: PageLogin): PageSignIn {
+/**
+ * Creates one in place of the application's own page: with its name, and without asking for anything.
+ *
+ * @param issuer who vouches for its users
+ */
+export function createPageSignIn(
+  { id, label, prompts }: PageLogin,
+  issuer: string = 'urn:sallyport:testing',
+): PageSignIn {
   const accounts: FakeAccount[] = []
   const users = new Map<string, string>()
   return {
@@ -30,7 +37,7 @@ export function createPageSignIn({ id, label, prompts }: PageLogin): PageSignIn 
         if (!account) return new Response('Users of a test server sign in with asUser.', { status: 403 })
         const { sub, ...rest } = account
         return {
-          issuer: 'urn:sallyport:testing',
+          issuer,
           subject: sub,
           ...rest,
           async onUser(userId) {

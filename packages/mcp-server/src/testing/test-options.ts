@@ -3,6 +3,7 @@ import type { Log } from '../log.ts'
 import type { Provider } from '../provider.ts'
 import type { ServerOptions } from '../server.ts'
 import { isProvider } from '../sign-in.ts'
+import { createFakeIssuer, type FakeIssuer } from './fake-issuer.ts'
 import { type FakeProvider, fakeProvider } from './fake-provider.ts'
 import { createPageSignIn, type PageSignIn } from './page-sign-in.ts'
 import type { TestClock } from './test-clock.ts'
@@ -13,6 +14,8 @@ export interface Cast {
   /** Undefined: the server has no sign-in. */
   readonly signIn: PageSignIn | FakeProvider | undefined
   readonly providers: readonly FakeProvider[]
+  /** Whose tokens count, where those of the server do not. */
+  readonly issuer: FakeIssuer | undefined
 }
 
 /** What only a deployment has, and a test must not touch: it is left out. */
@@ -35,7 +38,12 @@ const ofDeployment = [
  *
  * @throws {TypeError} when a fake stands in for a provider that the server does not have
  */
-export function castFor({ signIn, providers = [] }: ServerOptions, fakes: readonly FakeProvider[]): Cast {
+export function castFor(
+  { signIn, issuer: realIssuer, providers = [] }: ServerOptions,
+  fakes: readonly FakeProvider[],
+  clock: TestClock,
+  resource: () => string,
+): Cast {
   const real = [...(isProvider(signIn) ? [signIn] : []), ...providers]
   const stranger = fakes.find(fake => !real.some(({ id }) => id === fake.id))
   if (stranger) {
@@ -44,8 +52,10 @@ export function castFor({ signIn, providers = [] }: ServerOptions, fakes: readon
     )
   }
   const cast = real.map(({ id }) => fakes.find(fake => fake.id === id) ?? fakeProvider(id))
-  if (!signIn) return { signIn: undefined, providers: cast }
-  return { signIn: isProvider(signIn) ? cast[0] : createPageSignIn(signIn), providers: cast }
+  const issuer = realIssuer === undefined ? undefined : createFakeIssuer(realIssuer, { clock, resource })
+  if (!signIn) return { signIn: undefined, providers: cast, issuer }
+  const name = issuer?.option.issuer
+  return { signIn: isProvider(signIn) ? cast[0] : createPageSignIn(signIn, name), providers: cast, issuer }
 }
 
 /** The options of a test server: those of the real one, without what belongs to its deployment. */
@@ -67,8 +77,9 @@ export function testOptions(
   const realProviders = new Map(
     [...(isProvider(real.signIn) ? [real.signIn] : []), ...(real.providers ?? [])].map(one => [one.id, one]),
   )
-  const stand = (fake: FakeProvider) => standIn(fake, realProviders.get(fake.id))
-  const { signIn } = cast
+  const { signIn, issuer } = cast
+  const stand = (fake: FakeProvider) =>
+    standIn(fake, realProviders.get(fake.id), fake === signIn ? issuer?.option.issuer : undefined)
   return {
     ...kept,
     publicUrl: real.publicUrl ?? 'http://localhost:3000',
@@ -83,10 +94,11 @@ export function testOptions(
       events.push(event)
       real.onEvent?.(event)
     },
+    ...(issuer && { issuer: issuer.option }),
     ...(signIn && {
       signIn: 'login' in signIn ? signIn.login : stand(signIn),
       providers: cast.providers.filter(fake => fake !== signIn).map(stand),
-      clients: [testClient, ...clients.map(withKnownSecret)],
+      ...(!issuer && { clients: [testClient, ...clients.map(withKnownSecret)] }),
     }),
   }
 }
@@ -98,8 +110,12 @@ function withKnownSecret(client: ConfiguredClient): ConfiguredClient {
   return { ...rest, clientSecret: machineSecret, tokenEndpointAuthMethod: 'client_secret_basic' }
 }
 
-/** The fake under the name that users know the real provider by. */
-function standIn(fake: FakeProvider, real: Provider | undefined): Provider {
+/**
+ * The fake under the name that users know the real provider by.
+ *
+ * @param issuer who vouches for its users. Default: it does itself
+ */
+function standIn(fake: FakeProvider, real: Provider | undefined, issuer: string | undefined): Provider {
   const label = fake.label === fake.id ? (real?.label ?? fake.label) : fake.label
   const connectOnly = fake.connectOnly ?? real?.connectOnly
   return {
@@ -108,7 +124,20 @@ function standIn(fake: FakeProvider, real: Provider | undefined): Provider {
     ...(connectOnly !== undefined && { connectOnly }),
     connect(host) {
       const connected = fake.connect(host)
-      return { ...connected, login: { ...connected.login, label } }
+      const { login } = connected
+      return {
+        ...connected,
+        login: {
+          ...login,
+          label,
+          ...(issuer !== undefined && {
+            finish: async (...back: Parameters<typeof login.finish>) => ({
+              ...(await login.finish(...back)),
+              issuer,
+            }),
+          }),
+        },
+      }
     },
   }
 }

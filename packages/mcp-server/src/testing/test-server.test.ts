@@ -17,6 +17,14 @@ const unreachable = <const Id extends string>(id: Id): Provider<Id> => ({
   },
 })
 
+/** A page of the application's own. */
+const developmentPage: PageLogin = {
+  kind: 'page',
+  id: 'page',
+  label: 'Our page',
+  handle: async () => new Response('never shown'),
+}
+
 function notebook() {
   const server = createServer({
     name: 'notebook',
@@ -412,5 +420,109 @@ describe('what cannot work is one clear sentence', () => {
     await expect(test.asUser({ sub: 'ada' })).rejects.toThrow(/no sign-in.*asNobody/)
     const client = await test.asNobody().connect()
     expect(await client.callTool({ name: 'ping', arguments: {} })).toMatchObject(text('pong'))
+  })
+})
+
+describe('a server that trusts an issuer', () => {
+  function withIssuer(more: Partial<Parameters<typeof createServer>[0]> = {}) {
+    const server = createServer({
+      name: 'trusting',
+      version: '1.0.0',
+      issuer: { issuer: 'https://login.example.com', audience: 'api://notes' },
+      signIn: unreachable('google'),
+      environment: { SALLYPORT_SECRET: 'too short' },
+      ...more,
+    })
+    server.tool('hello', { description: 'Greets', run: () => 'hello' })
+    server.tool('whoami', {
+      description: 'Names you',
+      auth: {},
+      run: (_, { caller }) => `${caller.userId} ${caller.subject} of ${caller.issuer}`,
+    })
+    server.tool('read', { description: 'Reads', auth: { scopes: ['notes:read'] }, run: () => 'read' })
+    server.tool('pay', { description: 'Pays', auth: { maxAgeSeconds: 60 }, run: () => 'paid' })
+    server.tool('job', {
+      description: 'Runs',
+      auth: { clients: true },
+      run: (_, { caller }) => `${caller.principal} ${caller.clientId}`,
+    })
+    return server
+  }
+
+  it.each(eras)('a %s client of a user gets tokens of the issuer, which the kit plays', async era => {
+    await using test = createTestServer(withIssuer())
+    const ada = await test.asUser({ sub: 'ada', scopes: ['notes:read'] })
+    const client = await ada.connect({ era })
+    expect(await client.callTool({ name: 'whoami' })).toMatchObject(
+      text(`${ada.userId} ada of https://login.example.com`),
+    )
+    expect(await client.callTool({ name: 'read' })).toMatchObject(text('read'))
+    const bob = await (await test.asUser({ sub: 'bob' })).connect({ era })
+    await assertScopesRequired(bob.callTool({ name: 'read' }), { scopes: ['notes:read'] })
+    const nobody = await test.asNobody().connect({ era })
+    await assertSignInRequired(nobody.callTool({ name: 'read' }), { scopes: ['notes:read'] })
+  })
+
+  it('the same subject is the same user, and another is another', async () => {
+    await using test = createTestServer(withIssuer())
+    const [ada, again, bob] = [
+      await test.asUser({ sub: 'ada' }),
+      await test.asUser({ sub: 'ada' }),
+      await test.asUser({ sub: 'bob' }),
+    ]
+    expect(again.userId).toBe(ada.userId)
+    expect(bob.userId).not.toBe(ada.userId)
+  })
+
+  it('tokens end, are renewed, and say when their user authenticated', async () => {
+    await using test = createTestServer(withIssuer())
+    const ada = await test.asUser({ sub: 'ada', authTime: test.clock() - 61 })
+    const client = await ada.connect()
+    const first = ada.token
+    await assertSignInRequired(client.callTool({ name: 'pay' }), { maxAgeSeconds: 60 })
+    test.clock.advance(301)
+    expect((await ada.request('tools/call', { name: 'whoami' })).status).toBe(401)
+    expect(await client.callTool({ name: 'whoami' })).toMatchObject(text(expect.stringContaining('ada')))
+    expect(ada.token).not.toBe(first)
+  })
+
+  it('a client by itself is one', async () => {
+    await using test = createTestServer(withIssuer())
+    const client = await (await test.asClient({ clientId: 'nightly' })).connect()
+    expect(await client.callTool({ name: 'job' })).toMatchObject(text('client nightly'))
+  })
+
+  it('works without a sign-in of the server', async () => {
+    const server = createServer({ name: 'bare', version: '1', issuer: 'https://login.example.com' })
+    server.tool('whoami', { description: 'd', auth: {}, run: (_, { caller }) => caller.userId })
+    await using test = createTestServer(server)
+    const ada = await test.asUser({ sub: 'ada' })
+    expect(await (await ada.connect()).callTool({ name: 'whoami' })).toMatchObject(text(ada.userId))
+  })
+
+  it.each([
+    ['a provider', unreachable('google')],
+    ['a page of the application', developmentPage],
+  ])('its users connect a provider after a sign-in with %s', async (_, signIn) => {
+    const server = createServer({
+      name: 'connecting',
+      version: '1.0.0',
+      issuer: 'https://login.example.com',
+      signIn,
+      providers: [unreachable('drive')],
+    })
+    server.tool('files', {
+      description: 'Files',
+      auth: { drive: ['read'] },
+      run: async (_, { fetch }) => (await fetch('https://drive.example/files')).text(),
+    })
+    const drive = fakeProvider('drive', { api: () => new Response('a file') })
+    await using test = createTestServer(server, { providers: [drive] })
+    const ada = await test.asUser({ sub: 'ada' })
+    const client = await ada.connect()
+    const link = await assertConnectLink(client.callTool({ name: 'files' }), { provider: 'drive' })
+    await ada.open(link)
+    expect(await client.callTool({ name: 'files' })).toMatchObject(text('a file'))
+    expect(drive.requests.map(({ userId }) => userId)).toEqual([ada.userId])
   })
 })

@@ -63,12 +63,13 @@ export interface TestServer {
   fetch(input: string | URL | Request, init?: RequestInit): Promise<Response>
   /**
    * Signs a user in, through consent and every provider that the scopes' tools need, and gives the client a real token.
-   * The same `sub` is the same user.
+   * The same `sub` is the same user. On a server with an `issuer` the token is one of that issuer, which the test kit
+   * plays, and carries the scopes that are named here.
    *
    * @throws {Error} when the server has no sign-in, refuses, or knows no such scope
    */
   asUser(user: TestUser): Promise<TestUserCaller>
-  /** @throws {Error} when there is no such client, or it may not have the scopes */
+  /** @throws {Error} when there is no such client, or it may not have the scopes; with an `issuer` there is any client */
   asClient(client: TestClient): Promise<TestCaller>
   /** Without a token. */
   asNobody(): TestCaller
@@ -91,10 +92,11 @@ export function createTestServer(
 ): TestServer {
   const parts = partsOf(original)
   if (!parts) throw new TypeError('createTestServer takes a server that createServer made.')
-  const cast = castFor(parts.options, providers)
+  const cast = castFor(parts.options, providers, clock, () => server.url)
   const events: RecordedEvent[] = []
   const { log, entries } = createTestLog()
-  const server = createServerOf(testOptions(parts.options, cast, { clock, log, events, overrides }), parts)
+  const options = testOptions(parts.options, cast, { clock, log, events, overrides })
+  const server = createServerOf(options, parts)
   copyRoutes(original.app, server.app)
 
   const { url } = server
@@ -119,7 +121,20 @@ export function createTestServer(
     fetch: (input, init) =>
       serve(input instanceof Request ? new Request(input, init) : new Request(new URL(input, origin), init)),
     async asUser({ scopes, ...account }) {
-      const { signIn } = cast
+      const { signIn, issuer } = cast
+      if (issuer) {
+        const issued = (carried = scopes ?? []) => ({
+          accessToken: issuer.issueFor(account, carried),
+          refreshToken: 'the test kit issues another one',
+          scopes: carried,
+        })
+        const userId = await issuer.userIdOf(account, signIn && options.store)
+        const headers = signIn && 'login' in signIn ? signIn.headersFor(account) : {}
+        const browser = createBrowser(serve, origin, headers)
+        const open: TestUserCaller['open'] = link =>
+          walk(browser, link, place => comeBack(cast, place, account))
+        return Object.assign(caller(holdTokens(issued(), async () => issued())), { userId, open })
+      }
       if (!signIn) throw new Error('The server has no sign-in, so nobody can be signed in: use asNobody().')
       const headers = 'login' in signIn ? signIn.headersFor(account) : {}
       const browser = createBrowser(serve, origin, headers)
@@ -132,6 +147,11 @@ export function createTestServer(
       return Object.assign(caller(held), { userId, open })
     },
     async asClient({ clientId, scopes }) {
+      const { issuer } = cast
+      if (issuer) {
+        const accessToken = issuer.issueForClient(clientId, scopes ?? [])
+        return caller(holdTokens({ accessToken, refreshToken: undefined, scopes: scopes ?? [] }))
+      }
       return caller(holdTokens(await authorizeClient(endpoint, clientId, scopes)))
     },
     asNobody: () => caller(noCredentials),
