@@ -57,5 +57,16 @@ it('tells the connected Google accounts, and how to connect one more', async () 
   const link = await assertConnectLink(client.callTool({ name: 'add-calendar', arguments: {} }), {
     provider: 'google',
   })
-  expect(await ada.open(link)).toMatchObject({ status: 200 })
+  expect(await ada.open(link, { sub: 'ada-at-work' })).toMatchObject({ status: 200 })
+  const two = await client.callTool({ name: 'calendars', arguments: {} })
+  const [{ text }] = two.content as unknown as [{ text: string }]
+  const { accounts } = JSON.parse(text) as { accounts: { id: string; label: string; isDefault: boolean }[] }
+  expect(accounts).toMatchObject([
+    { label: 'ada', isDefault: true },
+    { label: 'ada-at-work', isDefault: false },
+  ])
+  // What the tool is told to use is what Google is asked with.
+  await ada.open(await assertConnectLink(client.callTool(shareDay), { provider: 'linkedin' }))
+  await client.callTool({ name: 'share-day', arguments: { day: '2026-11-21', account: accounts[1]?.id } })
+  expect(google.requests.at(-1)).toMatchObject({ userId: ada.userId, account: 'ada-at-work' })
 })

@@ -22,7 +22,10 @@ export type ProviderFault =
   | 'rate_limited'
   | { readonly fault: 'unavailable' | 'rate_limited'; readonly retryAfterSeconds: number }
 
-/** The connections of a fake provider, with the access tokens it has issued. Times are seconds since the epoch. */
+/**
+ * The connections of a fake provider, with the access tokens it has issued. Times are seconds since the epoch; `userId`
+ * stands for one account of a user, which has the name of its user unless the user has several.
+ */
 export interface FakeConnections {
   /** User id → provider scopes granted. */
   readonly granted: Map<string, readonly string[]>
@@ -32,8 +35,12 @@ export interface FakeConnections {
   scriptFor(userId: string, ...faults: readonly ProviderFault[]): void
   connect(userId: string, scopes: readonly string[], now: number): void
   isConnected(userId: string, scopes: readonly string[]): boolean
-  /** The token for one use, which meets what is scripted. Throws as `ConnectedProvider.token` does. */
-  use(userId: string, scopes: readonly string[], now: number): ExternalToken
+  /**
+   * The token for one use, which meets what is scripted. Throws as `ConnectedProvider.token` does.
+   *
+   * @param owner whose account it is. Default: it has the name of its user
+   */
+  use(userId: string, scopes: readonly string[], now: number, owner?: string): ExternalToken
   /** The token that replaces one the API rejected, within the same use. Throws as `use`. */
   renew(userId: string, scopes: readonly string[], now: number): ExternalToken
   /** How a connection does, for who needs these scopes. No use: it meets nothing. */
@@ -141,8 +148,8 @@ export function createFakeConnections(options: {
       issue(userId, now)
     },
     isConnected: (userId, scopes) => granted.has(userId) && covers(userId, scopes),
-    use(userId, scopes, now) {
-      meet(forOne.get(userId)?.shift() ?? forAll.shift() ?? 'ok', userId, scopes, now)
+    use(userId, scopes, now, owner = userId) {
+      meet(forOne.get(owner)?.shift() ?? forAll.shift() ?? 'ok', userId, scopes, now)
       if (isStale(userId, now)) refresh(userId, now)
       return usable(userId, scopes, now)
     },

@@ -277,3 +277,59 @@ describe('its API', () => {
     expect(google.requests).toEqual([])
   })
 })
+
+describe('a user with several accounts', () => {
+  it('has them in the order in which they were connected, each with its own token and state', async () => {
+    const { google, connect, connected } = setUp({ api: () => new Response('ok') })
+    await connect('user-1', { sub: 'ada' })
+    await connect('user-1', { sub: 'ada-at-work', name: 'Ada at work' } as { sub: string })
+    const [first, second] = await connected.accounts('user-1')
+    expect([first?.label, second?.label]).toEqual(['ada', 'Ada at work'])
+    expect([first?.isDefault, second?.isDefault]).toEqual([true, false])
+    const tokens = [
+      (await connected.token('user-1', scopes)).value,
+      (await connected.token('user-1', scopes, first?.id)).value,
+      (await connected.token('user-1', scopes, second?.id)).value,
+    ]
+    expect(tokens[1]).toBe(tokens[0])
+    expect(tokens[2]).not.toBe(tokens[0])
+    await connected.fetch('user-1', scopes, 'https://google.example/', {}, second?.id)
+    await connected.fetch('user-1', scopes, 'https://google.example/')
+    expect(google.requests.map(({ account }) => account)).toEqual(['ada-at-work', 'ada'])
+  })
+
+  it('connects one of them again, and not one more', async () => {
+    const { connect, connected, google } = setUp()
+    await connect('user-1', { sub: 'ada' })
+    await connect('user-1', { sub: 'ada-at-work' })
+    const second = (await connected.accounts('user-1'))[1]?.id
+    google.script('dead')
+    await expect(connected.token('user-1', scopes, second)).rejects.toMatchObject({
+      reason: 'dead',
+      account: second,
+    })
+    expect((await connected.status('user-1', scopes, second)).state).toBe('revoked')
+    expect((await connected.status('user-1', scopes)).state).toBe('active')
+    await connect('user-1', { sub: 'ada-at-work' })
+    expect(await connected.accounts('user-1')).toHaveLength(2)
+    expect((await connected.token('user-1', scopes, second)).value).toMatch(/^external-token/)
+  })
+
+  it('who names an account that there is not is told so, and another user has none of them', async () => {
+    const { connect, connected } = setUp()
+    await connect('user-1', { sub: 'ada' })
+    const [mine] = await connected.accounts('user-1')
+    await expect(connected.token('user-2', scopes, mine?.id)).rejects.toThrow(/no google account of this id/)
+    expect(await connected.accounts('user-2')).toEqual([])
+  })
+
+  it('what is scripted for the user meets all of them', async () => {
+    const { connect, connected, google } = setUp()
+    await connect('user-1', { sub: 'ada' })
+    await connect('user-1', { sub: 'ada-at-work' })
+    const second = (await connected.accounts('user-1'))[1]?.id
+    google.scriptFor('user-1', 'unavailable')
+    await expect(connected.token('user-1', scopes, second)).rejects.toThrow(/not available/)
+    expect(await connected.isConnected('user-1', scopes, 'another')).toBe(true)
+  })
+})

@@ -1,5 +1,11 @@
 import type { LoginPrompt, RedirectLogin } from '@sallyport/oauth'
-import type { ConnectedProvider, Provider, ProviderHost } from '../provider.ts'
+import {
+  type ConnectedProvider,
+  ConnectionRequiredError,
+  type Provider,
+  type ProviderHost,
+} from '../provider.ts'
+import { createFakeAccounts, type FakeConnectedAccount } from './fake-accounts.ts'
 import { createFakeConnections, type ProviderFault } from './fake-connections.ts'
 
 /** Answers a request that a tool sends to the provider's API. */
@@ -40,6 +46,8 @@ export interface FakeProviderOptions {
 /** A request that a tool sent to the API of a fake provider. */
 export interface FakeProviderRequest {
   readonly userId: string
+  /** Subject of the user's account it was sent with; undefined for a connection that the test made. */
+  readonly account: string | undefined
   /** Provider scopes the tool names. */
   readonly scopes: readonly string[]
   readonly method: string
@@ -51,7 +59,10 @@ export interface FakeProviderRequest {
 
 /** A provider that does as its test says. */
 export interface FakeProvider<Id extends string = string> extends Provider<Id> {
-  /** User id → provider scopes granted. A test may put, change and delete them. */
+  /**
+   * User id → provider scopes granted. A test may put, change and delete them. Further accounts of a user stand under
+   * `<user id>/<account id>`.
+   */
   readonly connections: Map<string, readonly string[]>
   /** Subject → id of the user at the server, of everybody who has been here. */
   readonly users: ReadonlyMap<string, string>
@@ -76,6 +87,12 @@ export interface FakeProvider<Id extends string = string> extends Provider<Id> {
   isAuthorizationUrl(url: string): boolean
 }
 
+/** A request on its way to the API, and the scopes that it is for. */
+interface Wanted {
+  readonly scopes: readonly string[]
+  readonly request: Request
+}
+
 /** Creates a provider for tests: its users are who the test says, and its connections fail when the test says. */
 export function fakeProvider<const Id extends string>(
   id: Id,
@@ -85,6 +102,7 @@ export function fakeProvider<const Id extends string>(
   const issuer = `https://${id}.example`
   const connections = createFakeConnections({ id, refreshes, accessTokenSeconds })
   const users = new Map<string, string>()
+  const accounts = createFakeAccounts(label)
   const requests: FakeProviderRequest[] = []
   const trips: { scopes: readonly string[] }[] = []
   const codes = new Map<string, FakeAccount>()
@@ -102,11 +120,13 @@ export function fakeProvider<const Id extends string>(
     id,
     label,
     ...(options.prompts && { prompts: options.prompts }),
-    async start({ callbackUrl, upstreamState, scopes }) {
+    async start({ callbackUrl, upstreamState, scopes, userId }) {
       trips.push({ scopes })
       const url = new URL(`${issuer}/authorize`)
       url.searchParams.set('redirect_uri', callbackUrl)
       url.searchParams.set('state', upstreamState)
+      // Who signs in is not known yet: then the trip is a sign-in, else it connects an account of that user.
+      if (userId !== undefined) url.searchParams.set('connects', 'true')
       return { url: url.href, memory: {} }
     },
     async finish({ parameters, scopes }) {
@@ -120,47 +140,68 @@ export function fakeProvider<const Id extends string>(
         ...(time !== undefined && { authTime: time }),
         async onUser(userId) {
           users.set(sub, userId)
-          connections.connect(userId, scopes, clock())
+          connections.connect(accounts.add(userId, sub, account.name), scopes, clock())
           return undefined
         },
       }
     },
   })
 
-  async function callApi(userId: string, scopes: readonly string[], request: Request, value: string) {
+  async function callApi(userId: string, account: FakeConnectedAccount, wanted: Wanted, value: string) {
+    const { scopes, request } = wanted
     const headers = new Headers(request.headers)
     headers.set('authorization', `Bearer ${value}`)
     const sent = new Request(request, { headers })
     const body = await sent.clone().text()
-    requests.push({ userId, scopes, method: sent.method, url: sent.url, headers, body })
-    const answer = apiFor(new URL(sent.url))
+    const { method, url } = sent
+    requests.push({ userId, account: account.sub, scopes, method, url, headers, body })
+    const answer = apiFor(new URL(url))
     if (!answer) throw new TypeError(`${label}: this URL is outside the origins of the option api`)
     return answer(sent)
   }
-  const connect = (host: Pick<ProviderHost, 'clock'>): ConnectedProvider => ({
-    login: loginOf(host),
-    isConnected: async (userId, scopes) => connections.isConnected(userId, scopes),
-    status: async (userId, scopes) => connections.status(userId, scopes, host.clock()),
-    keepFresh: async (userId, aheadSeconds) => connections.keepFresh(userId, aheadSeconds, host.clock()),
-    async accounts(userId) {
-      const scopes = connections.granted.get(userId)
-      if (!scopes) return []
-      const { state } = connections.status(userId, [], host.clock())
-      const [label = userId] = [...users].find(([, id]) => id === userId) ?? []
-      return [{ id: `account-of-${userId}`, label, isDefault: true, state, scopes }]
-    },
-    token: async (userId, scopes) => connections.use(userId, scopes, host.clock()),
-    async fetch(userId, scopes, input, init) {
-      const request = new Request(input, init)
-      request.signal.throwIfAborted()
-      const token = connections.use(userId, scopes, host.clock())
-      const response = await callApi(userId, scopes, request.clone(), token.value)
-      if (response.status !== 401) return response
-      // As the real ones: a token that the API rejects is renewed once.
-      return callApi(userId, scopes, request, connections.renew(userId, scopes, host.clock()).value)
-    },
-    isApiUrl: url => apiFor(url) !== undefined,
-  })
+  /** What the connection of one account throws names that account, where somebody chose it. */
+  const about = <T>(chosen: string | undefined, use: () => T): T => {
+    try {
+      return use()
+    } catch (error) {
+      if (!(error instanceof ConnectionRequiredError) || chosen === undefined) throw error
+      throw new ConnectionRequiredError(id, error.reason, error.scopes, chosen)
+    }
+  }
+  const connect = ({ clock }: Pick<ProviderHost, 'clock'>): ConnectedProvider => {
+    const use = (userId: string, scopes: readonly string[], chosen: string | undefined) =>
+      about(chosen, () => connections.use(accounts.find(userId, chosen).key, scopes, clock(), userId))
+    return {
+      login: loginOf({ clock }),
+      isConnected: async (userId, scopes, account) =>
+        connections.isConnected(accounts.find(userId, account).key, scopes),
+      status: async (userId, scopes, account) =>
+        connections.status(accounts.find(userId, account).key, scopes, clock()),
+      keepFresh: async (userId, aheadSeconds, account) =>
+        connections.keepFresh(accounts.find(userId, account).key, aheadSeconds, clock()),
+      accounts: async userId =>
+        accounts.list(userId).flatMap(({ id, key, sub, name }, at) => {
+          const { state, scopes } = connections.status(key, [], clock())
+          // The only account was never connected, or a test has taken it away.
+          if (!connections.granted.has(key) && at === 0 && state === 'needs_consent') return []
+          const [known] = [...users].find(([, user]) => user === userId) ?? []
+          return [{ id, label: name ?? sub ?? known ?? userId, isDefault: at === 0, state, scopes }]
+        }),
+      token: async (userId, scopes, account) => use(userId, scopes, account),
+      async fetch(userId, scopes, input, init, chosen) {
+        const request = new Request(input, init)
+        request.signal.throwIfAborted()
+        const account = accounts.find(userId, chosen)
+        const token = use(userId, scopes, chosen)
+        const response = await callApi(userId, account, { scopes, request: request.clone() }, token.value)
+        if (response.status !== 401) return response
+        // As the real ones: a token that the API rejects is renewed once.
+        const renewed = about(chosen, () => connections.renew(account.key, scopes, clock()))
+        return callApi(userId, account, { scopes, request }, renewed.value)
+      },
+      isApiUrl: url => apiFor(url) !== undefined,
+    }
+  }
 
   return {
     id,

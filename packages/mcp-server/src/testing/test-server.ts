@@ -42,8 +42,10 @@ export interface TestUserCaller extends TestCaller {
   /**
    * Opens a link of the server, such as one to connect an account, in the browser the user has signed in with, and
    * agrees to everything there.
+   *
+   * @param account who they are at the provider, for one more account of theirs. Default: who they signed in as
    */
-  open(link: string): Promise<Place>
+  open(link: string, account?: FakeAccount): Promise<Place>
 }
 
 /** A server under test. It does not listen. */
@@ -131,8 +133,8 @@ export function createTestServer(
         const userId = await issuer.userIdOf(account, signIn && options.store)
         const headers = signIn && 'login' in signIn ? signIn.headersFor(account) : {}
         const browser = createBrowser(serve, origin, headers)
-        const open: TestUserCaller['open'] = link =>
-          walk(browser, link, place => comeBack(cast, place, account))
+        const open: TestUserCaller['open'] = (link, as = account) =>
+          walk(browser, link, place => comeBack(cast, place, account, as))
         return Object.assign(caller(holdTokens(issued(), async () => issued())), { userId, open })
       }
       if (!signIn) throw new Error('The server has no sign-in, so nobody can be signed in: use asNobody().')
@@ -143,7 +145,8 @@ export function createTestServer(
       const held = holdTokens(issued, refreshToken => refreshTokens(endpoint, refreshToken))
       const userId = signIn.users.get(account.sub)
       if (userId === undefined) throw new Error('The sign-in ended without a user.')
-      const open: TestUserCaller['open'] = link => walk(browser, link, elsewhere)
+      const open: TestUserCaller['open'] = (link, as = account) =>
+        walk(browser, link, place => comeBack(cast, place, account, as))
       return Object.assign(caller(held), { userId, open })
     },
     async asClient({ clientId, scopes }) {
@@ -165,6 +168,19 @@ export function createTestServer(
   }
 }
 
-/** Where a provider sends the browser back to; undefined where it has left for good. */
-const comeBack = ({ providers }: Cast, place: string, account: FakeAccount): string | undefined =>
-  providers.find(provider => provider.isAuthorizationUrl(place))?.approve(place, account)
+/**
+ * Where a provider sends the browser back to; undefined where it has left for good.
+ *
+ * @param connecting who they are where an account is connected. Default: who they sign in as
+ */
+const comeBack = (
+  { providers }: Cast,
+  place: string,
+  account: FakeAccount,
+  connecting: FakeAccount = account,
+): string | undefined => {
+  const isConnecting = URL.canParse(place) && new URL(place).searchParams.has('connects')
+  return providers
+    .find(provider => provider.isAuthorizationUrl(place))
+    ?.approve(place, isConnecting ? connecting : account)
+}
