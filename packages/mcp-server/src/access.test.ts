@@ -203,6 +203,14 @@ describe('lists', () => {
           'completion/complete',
           { ref: { type: 'ref/prompt', name: 'audit' }, argument: { name: 'x', value: '' } },
         ],
+        [
+          'completion/complete',
+          { ref: { type: 'ref/resource', uri: 'admin://log' }, argument: { name: 'x', value: '' } },
+        ],
+        [
+          'completion/complete',
+          { ref: { type: 'ref/resource', uri: 'admin://{day}' }, argument: { name: 'day', value: '' } },
+        ],
       ] as const) {
         const hidden = await send(method, params, token)
         expect([hidden.status, hidden.error?.code]).toEqual([200, -32602])

@@ -294,7 +294,10 @@ export async function assemble(
     onError,
   })
   const unwatch = kept.watchRevocations({
-    onRevoked: ({ grantId }) => mcp.endGrant(grantId),
+    onRevoked({ grantId }) {
+      changes.endGrant(grantId)
+      mcp.endGrant(grantId)
+    },
     onSynced: () => {},
   })
   return {

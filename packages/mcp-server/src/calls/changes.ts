@@ -29,6 +29,8 @@ export interface GuardedChanges extends ServerEventBus {
   onBehalfOf<T>(listener: Listener, followed: readonly string[], run: () => T): T
   /** The same bus for one listener, whose token may be renewed while it listens. */
   heardBy(hearer: Hearer): HeardChanges
+  /** Tells nothing more to listeners by the tokens of a sign-in that was revoked (R157). */
+  endGrant(grantId: string): void
 }
 
 const listsChanged: readonly ServerEvent[] = [
@@ -53,7 +55,10 @@ export function guardChanges(
   const { registry, hasScopes, clock, onError } = options
   const listeners = new AsyncLocalStorage<{ caller: Listener; followed: readonly string[] }>()
 
-  const hasEnded = (caller: Listener) => caller !== undefined && caller.expiresAt <= clock()
+  const hearers = new Set<Hearer>()
+  const revoked = new WeakSet<Caller | ClientCaller>()
+  const hasEnded = (caller: Listener) =>
+    caller !== undefined && (caller.expiresAt <= clock() || revoked.has(caller))
   const mayHear = async (event: ServerEvent, caller: Listener): Promise<boolean> => {
     if (event.kind !== 'resource_updated') return true
     const found = registry.findResource(event.uri)
@@ -87,7 +92,9 @@ export function guardChanges(
         tellAll()
       })
       const stops = [changes.subscribe(tell), changes.onGap(tellAll)]
+      hearers.add(hearer)
       return () => {
+        hearers.delete(hearer)
         for (const stop of stops) stop()
       }
     },
@@ -100,6 +107,12 @@ export function guardChanges(
       return heardBy({ caller: () => caller }).subscribe(listener, () => followed)
     },
     heardBy,
+    endGrant(grantId) {
+      for (const { caller } of hearers) {
+        const listener = caller()
+        if (listener?.grantId === grantId) revoked.add(listener)
+      }
+    },
     onBehalfOf: (caller, followed, run) => listeners.run({ caller, followed }, run),
   }
 }

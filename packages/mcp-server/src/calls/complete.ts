@@ -25,8 +25,8 @@ export async function complete(
   const offer = isPrompt ? registry.prompt(ref.name ?? '') : registry.template(ref.uri ?? '')
   if (!offer || !(await seesOffer(offer, call.caller, services.hasScopes))) {
     // A resource without variables is a reference like any other, with nothing to complete.
-    if (!isPrompt && registry.resources().some(({ name, enabled }) => enabled && name === ref.uri))
-      return nothing
+    const resource = isPrompt ? undefined : registry.resources().find(({ name }) => name === ref.uri)
+    if (await seesOffer(resource, call.caller, services.hasScopes)) return nothing
     throw new ProtocolError(
       ProtocolErrorCode.InvalidParams,
       isPrompt ? `Prompt ${ref.name} not found` : `Resource template ${ref.uri} not found`,

@@ -39,7 +39,20 @@ export interface Operation {
 const methods = ['get', 'put', 'post', 'delete', 'patch', 'head', 'options'] as const
 const defaultStyles = { path: 'simple', query: 'form', header: 'simple' }
 /** OpenAPI 3.1 §4.8.12.1: these belong to other parts of the document. */
-const reservedHeaders: readonly string[] = ['accept', 'content-type', 'authorization']
+const reservedHeaders: readonly string[] = [
+  'accept',
+  'content-type',
+  'authorization',
+  // What decides where a request goes, where it ends, or who sends it, is not for a model to say.
+  'host',
+  'forwarded',
+  'cookie',
+  'proxy-authorization',
+  'connection',
+  'content-length',
+  'transfer-encoding',
+  'upgrade',
+]
 
 /** Every operation of a document whose parameters and body a tool can send. */
 export function listOperations(document: OpenApiDocument): Operation[] {

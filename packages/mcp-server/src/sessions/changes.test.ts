@@ -52,6 +52,7 @@ async function setUp() {
       run: () => 'a note',
     })
     server.resource('news://today', { run: () => 'nothing new' })
+    server.resource('vault://gold', { auth: { scopes: ['vault'], hidden: true }, run: () => 'gold' })
     open.push(server)
     return server
   }
@@ -156,6 +157,20 @@ describe('a change that is published at one process', () => {
 })
 
 describe('what a session follows', () => {
+  it('R156: is nothing hidden: its name is as unknown as one that nobody has', async () => {
+    const { a, signIn } = await setUp()
+    const client = createRawClient((await signIn('ada')).token)
+    await client.initialize(a)
+    const answers = ['vault://gold', 'vault://none'].map(async uri => {
+      const response = await client.post(a, { id: 1, method: 'resources/subscribe', params: { uri } })
+      const { value } = await eventsOf(response).next()
+      const text = JSON.stringify(value ?? null)
+      return [response.status, text.replaceAll(uri, 'uri').replace(/"id":"[^"]*",?/, '')]
+    })
+    const [hidden, unknown] = await Promise.all(answers)
+    expect(hidden).toEqual(unknown)
+  })
+
   it('holds for a stream that another process has open', async () => {
     const { a, b, signIn } = await setUp()
     const { token } = await signIn('ada')

@@ -159,7 +159,7 @@ export function createSdkServer(parts: SdkServerParts, use: SdkServerUse): McpSe
 /** Sends changes to a client for as long as it is connected. */
 function tellChanges(
   mcp: McpServer,
-  { registry }: SdkServerParts,
+  { registry, services }: SdkServerParts,
   { era, admit, subscriptions = createSubscriptions() }: SdkServerUse,
   changes: HeardChanges,
 ): void {
@@ -167,10 +167,13 @@ function tellChanges(
   const { resources } = server.getCapabilities()
   if (resources) {
     // Who may read it is asked before, at the gate or by `admit`: a subscription is judged as a reading.
-    server.setRequestHandler('resources/subscribe', async request => {
+    server.setRequestHandler('resources/subscribe', async (request, context) => {
       const { uri } = request.params
-      if (admit) await admitted(admit, request)
-      if (!registry.findResource(uri)) throw new ResourceNotFoundError(uri)
+      const caller = admit ? await admitted(admit, request) : callerOfRequest(context)
+      // R156: what is hidden is as unknown here as everywhere.
+      if (!(await seesOffer(registry.findResource(uri)?.resource, caller, services.hasScopes))) {
+        throw new ResourceNotFoundError(uri)
+      }
       await subscriptions.add(uri)
       return {}
     })
