@@ -155,6 +155,22 @@ describe.each(eras)('a client of revision %s', (name, era) => {
     expect(blocks.map(({ type }) => type)).toEqual(['text', 'image', 'audio', 'resource', 'resource_link'])
   })
 
+  it('sees titles, icons, hints and _meta of all that is offered', async () => {
+    const server = createServer(quiet)
+    const icons = [{ src: 'https://example.com/i.png', mimeType: 'image/png', sizes: ['48x48'] }]
+    const shown = { title: 'For people', icons, _meta: { 'example.com/kind': 'demo' } }
+    const annotations = { readOnlyHint: true, openWorldHint: false }
+    server.tool('t', { description: 'd', annotations, ...shown, run: () => '' })
+    server.prompt('p', { description: 'd', ...shown, run: () => '' })
+    server.resource('x://r', { name: 'r', description: 'd', ...shown, run: () => '' })
+    server.resource('x://r/{id}', { name: 'rs', description: 'd', ...shown, run: () => '' })
+    const client = await connect(server, era)
+    expect((await client.listTools()).tools).toMatchObject([{ name: 't', annotations, ...shown }])
+    expect((await client.listPrompts()).prompts).toMatchObject([{ name: 'p', ...shown }])
+    expect((await client.listResources()).resources).toMatchObject([{ name: 'r', ...shown }])
+    expect((await client.listResourceTemplates()).resourceTemplates).toMatchObject([{ name: 'rs', ...shown }])
+  })
+
   it('checks arguments by zod, by plain JSON Schema and by any Standard Schema', async () => {
     const server = createServer(quiet)
     const json = { type: 'object', properties: { n: { type: 'integer' } }, required: ['n'] }

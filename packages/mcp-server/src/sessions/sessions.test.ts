@@ -1,5 +1,5 @@
 import { createMemoryStore, developmentSignIn, type SallyportEvent, type Store } from '@sallyport/oauth'
-import { afterEach, describe, expect, it } from 'vitest'
+import { afterEach, describe, expect, it, vi } from 'vitest'
 import { z } from 'zod'
 import { createServer } from '../create-server.ts'
 import type { Server } from '../server.ts'
@@ -215,6 +215,36 @@ describe('a session', () => {
     for (let count = 0; count < 2; count++) await createRawClient(token).initialize(server)
     expect(await allOf(eventsOf(first))).toEqual([])
     expect((await client.call(server, 1, 'greet')).status).toBe(200)
+  })
+
+  it('is freed when nobody has used it for long, unless a call is under way, and goes on when it is used again', async () => {
+    vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] })
+    try {
+      const { server, client, signIn } = await setUp({ sessions: { idleSeconds: 100 } })
+      const busy = createRawClient(await signIn('bob'))
+      await busy.initialize(server)
+      const asked = eventsOf(await busy.call(server, 1, 'ask', { what: 'word' }))
+      const { message } = await question(asked)
+      const idle = allOf(eventsOf(await client.get(server)))
+      let hasEnded = false
+      void idle.then(() => {
+        hasEnded = true
+      })
+      now += 99
+      vi.advanceTimersByTime(60_000)
+      await client.post(server, { id: 1, method: 'ping' })
+      now += 2
+      vi.advanceTimersByTime(60_000)
+      expect(hasEnded).toBe(false)
+      now += 100
+      vi.advanceTimersByTime(60_000)
+      await idle
+      await busy.post(server, word(message?.id, 'still here'))
+      expect(JSON.stringify((await answer(asked)).message)).toContain('said still here')
+      expect((await client.post(server, { id: 2, method: 'tools/list' })).status).toBe(200)
+    } finally {
+      vi.useRealTimers()
+    }
   })
 
   it('R171: when all that are held are busy, new clients are served without one', async () => {
