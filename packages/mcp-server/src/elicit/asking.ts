@@ -10,7 +10,7 @@ import {
 } from '@modelcontextprotocol/server'
 import { z } from 'zod'
 import { type ClientCapability, ClientCapabilityError } from './client-capability-error.ts'
-import type { ClientExchange, ClientRequest } from './exchange.ts'
+import type { ClientExchange, ClientRequest, Question } from './exchange.ts'
 
 /** A form: an object of texts, numbers, booleans and choices, as a Standard Schema or as JSON Schema. */
 export type FormSchema = StandardSchemaWithJSON | ElicitRequestFormParams['requestedSchema']
@@ -26,6 +26,11 @@ export interface QuestionOptions {
   readonly id?: string
   /** A client that sends the same answer a second time is refused (2026-07-28). Default false. */
   readonly once?: boolean
+  /**
+   * An answer counts that came with the call itself, before anything was asked (2026-07-28): a client that knows the
+   * question saves a round. Needs an `id`, and does not go with `once`. Default false.
+   */
+  readonly beforehand?: boolean
 }
 
 /** Asks the user to fill in a form. Never for passwords, keys or tokens: the client and its model see the answer. */
@@ -103,6 +108,14 @@ export function createAsking(exchange: ClientExchange): Asking {
   const assertCan = (can: boolean, capability: ClientCapability, request: ClientRequest) => {
     if (!can) throw new ClientCapabilityError(capability, request)
   }
+  const ask = <Answer>(question: Question<Answer>): Promise<Answer> => {
+    const { id, once, beforehand } = question
+    // By its place alone a question cannot be known before it is asked; and what was never sealed can be sent again.
+    if (beforehand && (id === undefined || once)) {
+      throw new Error('A question with `beforehand` needs an `id`, and cannot have `once`.')
+    }
+    return exchange.ask(question)
+  }
 
   const elicitForm = async ({ message, schema, ...options }: FormQuestion<FormSchema>) => {
     const { params } = inputRequired.elicit({ message, requestedSchema: schema })
@@ -110,7 +123,7 @@ export function createAsking(exchange: ClientExchange): Asking {
     assertCan(clientCan.elicit, 'elicitation', request)
     const checked: StandardSchemaWithJSON =
       '~standard' in schema ? (schema as StandardSchemaWithJSON) : fromJsonSchema(schema as JsonSchemaType)
-    return exchange.ask<FormAnswer<unknown>>({
+    return ask<FormAnswer<unknown>>({
       ...options,
       request,
       async read(answer) {
@@ -124,7 +137,7 @@ export function createAsking(exchange: ClientExchange): Asking {
   const elicitUrl = async ({ message, url, ...options }: UrlQuestion) => {
     const request = { method: 'elicitation/create', params: { mode: 'url', message, url } } as const
     assertCan(clientCan.elicitUrl, 'url_elicitation', request)
-    return exchange.ask<UrlAnswer>({
+    return ask<UrlAnswer>({
       ...options,
       request,
       async read(answer) {
@@ -138,14 +151,15 @@ export function createAsking(exchange: ClientExchange): Asking {
     clientCan,
     elicit: ((question: FormQuestion<FormSchema> | UrlQuestion) =>
       'url' in question ? elicitUrl(question) : elicitForm(question)) as Elicit,
-    async sample({ id, once, ...params }) {
+    async sample({ id, once, beforehand, ...params }) {
       const request = { method: 'sampling/createMessage', params: { ...params } } as const
       const needsTools = params.tools !== undefined || params.toolChoice !== undefined
       assertCan(clientCan.sample, 'sampling', request)
       assertCan(!needsTools || sampling?.tools !== undefined, 'sampling_tools', request)
-      return exchange.ask({
+      return ask({
         id,
         once,
+        beforehand,
         request,
         read: async answer => sampleAnswer.safeParse(answer).data as CreateMessageResult | undefined,
       })
@@ -153,7 +167,7 @@ export function createAsking(exchange: ClientExchange): Asking {
     async roots(options = {}) {
       const request = { method: 'roots/list' } as const
       assertCan(clientCan.roots, 'roots', request)
-      return exchange.ask({
+      return ask({
         ...options,
         request,
         read: async answer => rootsAnswer.safeParse(answer).data?.roots as Root[] | undefined,

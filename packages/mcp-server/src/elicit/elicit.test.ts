@@ -73,6 +73,16 @@ function setUp() {
       return `${can} ${answer?.action ?? 'unasked'}`
     },
   })
+  for (const [name, options] of [
+    ['beforehand-unnamed', { beforehand: true }],
+    ['beforehand-once', { beforehand: true, id: 'sure', once: true }],
+  ] as const) {
+    server.tool(name, {
+      description: 'A mistake of its developer',
+      auth: {},
+      run: async (_, { elicit }) => (await elicit({ message: 'Sure?', schema: confirm, ...options })).action,
+    })
+  }
   server.tool('profile', {
     description: 'Reads your Google profile',
     auth: { google: ['calendar'] },
@@ -189,6 +199,13 @@ describe.each(eras)('a tool that asks, in revision %s', (_, era) => {
       'm',
       ['file:///home/ada'],
     ])
+  })
+
+  it.each(['beforehand-unnamed', 'beforehand-once'])('%s asks nobody', async tool => {
+    let asked = 0
+    const { call } = await connect({ elicit: () => ({ action: asked++ === 0 ? 'accept' : 'cancel' }) })
+    expect(await call(tool)).toMatchObject({ isError: true })
+    expect(asked).toBe(0)
   })
 
   it('a client that cannot be asked: a handler may do without, or the caller is told what is missing', async () => {

@@ -14,6 +14,8 @@ export interface Question<Answer> {
   readonly id?: string | undefined
   /** The answer counts for one run of the call, however often it is sent. Default false. */
   readonly once?: boolean | undefined
+  /** An answer counts that came before the question was asked. Default false. */
+  readonly beforehand?: boolean | undefined
   /** The answer, checked; undefined when it does not fit and the question must be asked again. */
   read(answer: unknown): Promise<Answer | undefined>
 }

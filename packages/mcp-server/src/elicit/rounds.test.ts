@@ -63,6 +63,33 @@ describe('questions', () => {
     await expect(later.ask(question('delete everything?'))).rejects.toThrow(InputPending)
   })
 
+  it('an answer that came with the call counts where the question says so, and nothing else it brings', async () => {
+    const responses = { name: 'Ada', other: 'ignored', constructor: 'ignored' }
+    const ask = (exchange: ClientExchange, over: Partial<Question<string>>) =>
+      exchange.ask(question('a?', { beforehand: true, ...over }))
+    const direct = round({ responses })
+    expect(await ask(direct, { id: 'name' })).toBe('Ada')
+    expect(await direct.finish()).toBeUndefined()
+    await expect(ask(round({ responses }), { id: 'toString' })).rejects.toThrow(InputPending)
+    await expect(ask(round({ responses: { name: 7 } }), { id: 'name' })).rejects.toThrow(InputPending)
+    // Once something was asked, answers are to what was asked.
+    const later = round({ responses, state: emptyState() })
+    await expect(ask(later, { id: 'name' })).rejects.toThrow(InputPending)
+  })
+
+  it('what came with the call is kept while the rest of the call is asked', async () => {
+    const ask = (exchange: ClientExchange) =>
+      Promise.all([
+        exchange.ask(question('a?', { id: 'a', beforehand: true })),
+        exchange.ask(question('b?', { id: 'b' })),
+      ])
+    const first = round({ responses: { a: 'A', b: 'B' } })
+    await expect(ask(first)).rejects.toThrow(InputPending)
+    const asked = await first.finish()
+    expect(Object.keys(asked?.inputRequests ?? {})).toEqual(['b'])
+    expect(await ask(round({ state: stateOf(asked), responses: { b: 'B' } }))).toEqual(['A', 'B'])
+  })
+
   it.each(['__proto__', 'constructor', 'toString'])(
     'a question named %s is a question like any other',
     async id => {

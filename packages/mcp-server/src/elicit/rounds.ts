@@ -36,7 +36,7 @@ export interface Round extends Waiting {
 /**
  * Asks by results that require input (2026-07-28): the handler runs again from its beginning, and gets at once what was
  * answered before. An answer counts for the very question it was given to: a handler that asks something else under the
- * same name asks anew.
+ * same name asks anew. Where a question lets answers come beforehand, they come with the call itself.
  *
  * @see https://modelcontextprotocol.io/specification/2026-07-28/basic/patterns/mrtr
  */
@@ -59,19 +59,20 @@ export function createRoundsExchange(round: Round): ClientExchange {
   let missing: ConnectionNeed | undefined
   let needOf: NeedOf = () => undefined
 
-  const given = (name: string, question: string): unknown => {
-    const earlier = Object.hasOwn(state?.answers ?? {}, name) ? state?.answers[name] : undefined
+  const given = (name: string, question: string, beforehand: boolean): unknown => {
+    if (!state) return beforehand && Object.hasOwn(responses, name) ? responses[name] : undefined
+    const earlier = Object.hasOwn(state.answers, name) ? state.answers[name] : undefined
     if (earlier?.asked === question) return earlier.answer
-    const isOpen = Object.hasOwn(state?.open ?? {}, name) && state?.open[name] === question
+    const isOpen = Object.hasOwn(state.open, name) && state.open[name] === question
     return isOpen && Object.hasOwn(responses, name) ? responses[name] : undefined
   }
 
-  const ask = async <Answer>({ id, once, request, read }: Question<Answer>): Promise<Answer> => {
+  const ask = async <Answer>({ id, once, beforehand, request, read }: Question<Answer>): Promise<Answer> => {
     const name = id ?? `question_${++count}`
     if (names.has(name)) throw new Error(`The call asks two questions named "${name}": give them other ids.`)
     names.add(name)
     const question = digest(canonical(request))
-    const answer = given(name, question)
+    const answer = given(name, question, beforehand === true)
     next.once ||= once === true
     if (answer !== undefined) {
       // Before it is read: another question may end this run meanwhile.
