@@ -16,6 +16,7 @@ afterEach(async () => {
 const aborted: string[] = []
 const events: SallyportEvent[] = []
 let now = 1_800_000_000
+let goOn = Promise.resolve()
 
 /** One process; several of them on one store are a fleet. */
 function createProcess(store: Store, sessions?: SessionOptions): Server {
@@ -40,6 +41,15 @@ function createProcess(store: Store, sessions?: SessionOptions): Server {
       signal.addEventListener('abort', () => aborted.push(what))
       const answer = await elicit({ message: what, schema: z.object({ word: z.string() }) })
       return `${caller.userId} said ${answer.content?.word} to ${what}`
+    },
+  })
+  server.tool('slow', {
+    description: 'Lets go of its client, and answers when the test says so',
+    auth: { anonymous: true },
+    run: async (_, { closeStream }) => {
+      await closeStream()
+      await goOn
+      return 'the rest'
     },
   })
   open.push(server)
@@ -319,6 +329,27 @@ describe('a stream that broke', () => {
     await client.post(server, word(message?.id, 'late'))
     const resumed = eventsOf(await client.get(server, { 'last-event-id': id ?? '' }))
     expect(JSON.stringify((await answer(resumed)).message)).toContain('said late to word')
+  })
+
+  it('a call lets go of its client, which comes back for the answer', async () => {
+    const { server, client } = await setUp()
+    let end = () => {}
+    goOn = new Promise(resolve => {
+      end = resolve
+    })
+    const before = await allOf(eventsOf(await client.call(server, 1, 'slow')))
+    expect(before).toEqual([{ id: expect.any(String) }])
+    const rest = eventsOf(await client.get(server, { 'last-event-id': before[0]?.id ?? '' }))
+    end()
+    expect((await answer(rest)).message?.result).toMatchObject({ content: [{ text: 'the rest' }] })
+  })
+
+  it('where nothing can be resumed, a call that lets go keeps its stream', async () => {
+    const { server, client } = await setUp()
+    client.sessionId = undefined
+    goOn = Promise.resolve()
+    const text = await (await client.call(server, 1, 'slow')).text()
+    expect(text).toContain('the rest')
   })
 
   it('shows again what was lost on the way', async () => {

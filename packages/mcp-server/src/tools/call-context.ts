@@ -115,6 +115,13 @@ export interface CallContext<
   readonly progress: (done: number, total?: number, message?: string) => Promise<void>
   /** Aborts when the client has gone or cancelled the call. */
   readonly signal: AbortSignal
+  /**
+   * Lets go of the client's connection while the call goes on, for a call that takes long: a client with a session comes
+   * back for what it has missed (`Last-Event-ID`). Without a session, and since 2026-07-28, it does nothing.
+   *
+   * @see https://modelcontextprotocol.io/specification/2025-11-25/basic/transports#resumability-and-redelivery
+   */
+  readonly closeStream: () => Promise<void>
   readonly log: CallLog
   readonly request: CallRequest
   /** What the call keeps while it asks: in 2026-07-28 its handler runs again with each answer. */
@@ -256,6 +263,14 @@ class HandlerContext implements AnyCallContext {
           ...(message !== undefined && { message }),
         },
       })
+    }
+  }
+  get closeStream(): AnyCallContext['closeStream'] {
+    const { call } = this.#work
+    return async () => {
+      if (call.era === 'modern') return
+      const { http } = await call.client()
+      http?.closeSSE?.()
     }
   }
   get connection(): AnyCallContext['connection'] {
