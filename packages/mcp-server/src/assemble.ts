@@ -42,7 +42,7 @@ import { metadataPath } from './protected-resource-metadata.ts'
 import type { Provider, SignIn } from './provider.ts'
 import type { Registry } from './registry.ts'
 import { createHasScopes } from './scope-hierarchy.ts'
-import { baseScope, offeredScopes } from './scopes.ts'
+import { minimumScopes, offeredScopes } from './scopes.ts'
 import { createSessions, type SessionOptions } from './sessions/sessions.ts'
 import {
   checkDevelopmentSignIn,
@@ -278,7 +278,7 @@ export async function assemble(
   })
   const offers = registry.offers()
   // A foreign issuer has its own minimum; what is offered is all there is to say.
-  const scopes = trusted ? offeredScopes(offers) : [baseScope]
+  const scopes = trusted ? offeredScopes(offers) : minimumScopes(offers)
   const protectsEverything = offers.length > 0 && !offers.some(isOpen)
   const mcp = createMcpEndpoint({
     parts: sdkParts,

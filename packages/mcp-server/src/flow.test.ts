@@ -243,6 +243,39 @@ describe('the gate of a real server', () => {
     expect(await statusOf(false, false)).toBe(200)
   })
 
+  it('where everything needs one scope, every way to sign in brings it, and whoever has less is told', async () => {
+    const server = createServer({
+      name: 'closed',
+      version: '1',
+      signIn: developmentSignIn(),
+      store: world.store,
+      secrets: 'a-secret-for-tests-that-is-long-enough-0123456789',
+      environment: {},
+      logLevel: 'silent',
+      clock: () => 1_800_000_000,
+    })
+    server.tool('read', { description: 'd', auth: { scopes: ['notes'] }, run: () => 'read' })
+    server.tool('write', { description: 'd', auth: { scopes: ['notes', 'write'] }, run: () => 'written' })
+    const serve = (request: Request) => server.fetch(request)
+    const connecting = await serve(new Request(`${origin}/mcp`, { method: 'POST' }))
+    expect(challengeOf(connecting)).toContain('scope="mcp notes"')
+    expect(await (await serve(new Request(metadataUrl))).json()).toMatchObject({
+      scopes_supported: ['mcp', 'notes'],
+    })
+    const client = createTestClient(serve, origin)
+    const { access_token: token, scope } = await client.signIn()
+    expect(scope).toBe('mcp notes')
+    expect(await textOf(await client.call('read', {}, token))).toBe('read')
+    const refused = await client.call('write', {}, token)
+    expect([refused.status, challengeOf(refused)]).toEqual([
+      403,
+      expect.stringContaining('scope="notes write"'),
+    ])
+    const { access_token: less } = await client.signIn({ scope: 'mcp' })
+    expect((await client.call('read', {}, less)).status).toBe(403)
+    await server.close()
+  })
+
   it('R152: a protected call inside a batch is not let through by the public one before it', async () => {
     const call = (name: string, id: number) => ({
       jsonrpc: '2.0',

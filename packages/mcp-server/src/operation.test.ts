@@ -74,6 +74,31 @@ describe('judgeOperation', () => {
     expect(judgeOperation(body, registry, true).needsCaller).toBe(true)
   })
 
+  it.each<[string, Record<string, Parameters<typeof defineTool>[1]['auth']>, string[]]>([
+    [
+      'one scope that each needs',
+      { a: { scopes: ['notes', 'a'] }, b: { scopes: ['b', 'notes'] } },
+      ['mcp', 'notes'],
+    ],
+    ['nothing in common', { a: { scopes: ['a'] }, b: { scopes: ['b'] } }, ['mcp']],
+    ['one that any user may call', { a: { scopes: ['a'] }, b: {} }, ['mcp']],
+    ['one that is public', { a: { scopes: ['a'] }, b: undefined }, ['mcp']],
+    ['one that is open to both', { a: { scopes: ['a'] }, b: { scopes: ['a'], anonymous: true } }, ['mcp']],
+    ['one that is hidden', { a: { scopes: ['a'] }, b: { scopes: ['admin'], hidden: true } }, ['mcp', 'a']],
+    ['nothing at all', {}, ['mcp']],
+  ])('whoever connects is asked at once for what everything needs: %s', (_, offers, challengeScopes) => {
+    const registry = createRegistry()
+    for (const [name, auth] of Object.entries(offers)) {
+      registry.add(defineTool(name, { description: 'd', run, auth }), () => {})
+    }
+    const list = { jsonrpc: '2.0', id: 1, method: 'tools/list' }
+    for (const body of [list, [list], undefined]) {
+      // It is asked for, and not insisted on: lists are for every user.
+      expect(judgeOperation(body, registry, true)).toMatchObject({ scopes: [], challengeScopes })
+      expect(judgeOperation(body, registry, false)).toMatchObject({ scopes: [], challengeScopes: ['mcp'] })
+    }
+  })
+
   it.each(['__proto__', 'constructor', 'toString'])('R171: a tool called %s is no tool', name => {
     expect(judgeOperation(call(name), registry, false)).toMatchObject({ name: 'connect', scopes: [] })
   })

@@ -1,7 +1,7 @@
 import type { Offer } from './offers.ts'
 import { isOpen } from './offers.ts'
 import type { Registry } from './registry.ts'
-import { baseScope } from './scopes.ts'
+import { baseScope, minimumScopes } from './scopes.ts'
 import { shortestAge } from './tools/access-rule.ts'
 
 /** What a request asks for, as far as the gate must know. */
@@ -13,7 +13,7 @@ export interface Operation {
   readonly allowsClients: boolean
   /** Scopes a token must carry, all of them. */
   readonly scopes: readonly string[]
-  /** Scopes a challenge names: the same, or the base scope when any signed-in user may call. */
+  /** Scopes a challenge names: the same, or the base scope when any signed-in user may call; on connecting, the minimum. */
   readonly challengeScopes: readonly string[]
   /** How long ago the caller may have authenticated, in seconds; undefined for any time. */
   readonly maxAgeSeconds?: number
@@ -31,16 +31,12 @@ export const maxSubscriptions = 1_000
  * @param challengeOnConnect every operation needs a caller, so that clients sign in when they connect
  */
 export function judgeOperation(body: unknown, registry: Registry, challengeOnConnect: boolean): Operation {
-  if (!Array.isArray(body)) {
-    const offers = askedFor(body, registry)
-    if (offers.length === 0) return challengeOnConnect ? connectSignedIn : connect
-    if (offers.length === 1) return operationOf(offers[0]!, challengeOnConnect)
-    return strictest(offers, challengeOnConnect)
-  }
-  return strictest(
-    body.flatMap(message => askedFor(message, registry)),
-    challengeOnConnect,
-  )
+  const offers = Array.isArray(body)
+    ? body.flatMap(message => askedFor(message, registry))
+    : askedFor(body, registry)
+  if (offers.length === 0) return challengeOnConnect ? connectSignedIn(registry) : connect
+  if (offers.length === 1) return operationOf(offers[0]!, challengeOnConnect)
+  return strictest(offers, challengeOnConnect)
 }
 
 const connect: Operation = {
@@ -50,7 +46,18 @@ const connect: Operation = {
   scopes: [],
   challengeScopes: [baseScope],
 }
-const connectSignedIn: Operation = { ...connect, needsCaller: true }
+
+/** What a registry offers is known before anybody connects, and does not change. */
+const connections = new WeakMap<Registry, Operation>()
+
+function connectSignedIn(registry: Registry): Operation {
+  let known = connections.get(registry)
+  if (!known) {
+    known = { ...connect, needsCaller: true, challengeScopes: minimumScopes(registry.offers()) }
+    connections.set(registry, known)
+  }
+  return known
+}
 
 /** Operations of one offer never change: each is made once, for calls are many. */
 const operations = new WeakMap<Offer, { open: Operation; signedIn: Operation }>()

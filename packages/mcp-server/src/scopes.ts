@@ -1,14 +1,24 @@
 import type { ConnectionPlanner } from '@sallyport/oauth'
-import type { Offer } from './offers.ts'
+import { isOpen, type Offer } from './offers.ts'
 import { hasScopes as eachForItself, type HasScopes } from './scope-hierarchy.ts'
 import { mergeProviders } from './tools/access-rule.ts'
 import type { NamedProvider } from './tools/call-context.ts'
 
-/**
- * The scope every server with sign-in has: asked for when a client names none, and by offers without scopes of
- * their own. It is the minimum a client is told to ask for; more comes by step-up at the call.
- */
+/** The scope every server with sign-in has, asked for by offers without scopes of their own. */
 export const baseScope = 'mcp'
+
+/**
+ * The minimum a client is told to ask for, and gets when it names no scope; more comes by step-up at the call. It is the
+ * base scope and what everything asks for: without, each call would be refused, and for good with clients that cannot ask
+ * for more (SDK 1.x). Whether an offer is enabled now does not count, because sign-ins last.
+ */
+export function minimumScopes(offers: readonly Offer[]): readonly string[] {
+  const [first = [], ...others] = offers
+    .filter(({ rule }) => !rule?.hidden)
+    .map(offer => (isOpen(offer) ? [] : (offer.rule?.scopes ?? [])))
+  const common = first.filter(scope => others.every(scopes => scopes.includes(scope)))
+  return [baseScope, ...common]
+}
 
 /** The scopes that a client may need, each once; those of what is hidden are for who knows of it. */
 export const offeredScopes = (offers: readonly Offer[]): string[] => [

@@ -23,7 +23,7 @@ import { isLoopback } from './loopback.ts'
 import { type Offer, offerName } from './offers.ts'
 import type { Provider, SignIn } from './provider.ts'
 import type { HasScopes } from './scope-hierarchy.ts'
-import { baseScope, createConnectionPlanner, scopeWords } from './scopes.ts'
+import { createConnectionPlanner, minimumScopes, scopeWords } from './scopes.ts'
 import { authKeywords } from './tools/access-rule.ts'
 import type { NamedProvider } from './tools/call-context.ts'
 
@@ -255,7 +255,7 @@ export function createSignIn(options: {
     serverName: options.serverName,
     resources: [options.resource],
     scopes: scopeWords(offers, settings.scopes ?? {}, definedOf(settings.scopeHierarchy)),
-    defaultScopes: [baseScope],
+    defaultScopes: minimumScopes(offers),
     store,
     secrets: ring,
     signIn: login,
