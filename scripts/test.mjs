@@ -92,6 +92,7 @@ await check('packed packages install and import in an empty project', 'node', 's
 await tests('unit')
 await tests('redis')
 await tests('e2e')
+await tests('conformance')
 
 rmSync(results, { recursive: true, force: true })
 console.log(`\n${passed} passed, ${failed} failed`)
