@@ -71,6 +71,12 @@ describe('several accounts of one user at one provider', () => {
     expect(await tokenOf(await idOf('Ada'))).toBe('access-ada')
   })
 
+  it('the first one connected is the default, also when the next ones come within the same second', async () => {
+    const names = ['Ada', 'Bea', 'Cay', 'Dot', 'Eve']
+    for (const name of names) await connect(name.toLowerCase(), { name })
+    expect((await accounts()).map(({ label }) => label)).toEqual(names)
+  })
+
   it('each has a refresh-its own, and a user needs no more than one request for each', async () => {
     await connect('ada', { name: 'Ada' })
     await connect('work', { name: 'Work' })

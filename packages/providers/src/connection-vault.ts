@@ -101,10 +101,10 @@ export function createConnectionVault(
     key: ConnectionKey,
     update: ConnectionUpdate,
     before: Connection | undefined,
+    connectedAt = before?.connectedAt,
   ): Promise<Omit<Connection, 'generation'>> {
     const { grant, scopes, accessEndsAt, missingScopes } = update
     const now = clock()
-    const connectedAt = before ? before.connectedAt : now
     const tokenEnd =
       accessEndsAt === 0 ? now + host.externalTokenSeconds : accessEndsAt + rememberEndedSeconds
     const refreshEnd = (grant.refreshEndsAt ?? now + refreshIdleSeconds) + rememberEndedSeconds
@@ -171,6 +171,12 @@ export function createConnectionVault(
     return rankConnections(all.filter(isOf(userId)))
   }
 
+  /** Now, or later than the user's other accounts: which was connected first must be clear within one second too. */
+  async function nextPlace(userId: string): Promise<number> {
+    const others = await listRecords(userId)
+    return Math.max(clock(), ...others.map(({ connectedAt = 0 }) => connectedAt + 1))
+  }
+
   function open(connection: Connection): HeldConnection {
     const opened = sealer.open(connection.sealed, connectionSealContext(tenant, connection))
     if (connection.state === 'active') {
@@ -198,7 +204,8 @@ export function createConnectionVault(
     list: async userId => (await listRecords(userId)).map(open),
     async put(userId, update, before) {
       const account = before?.account ?? (await accountIdOf(userId, update.grant))
-      const record = await toRecord({ userId, provider, account }, update, before)
+      const connectedAt = before ? before.connectedAt : await nextPlace(userId)
+      const record = await toRecord({ userId, provider, account }, update, before, connectedAt)
       await store.putConnection({ record, now: clock() })
       return account
     },
