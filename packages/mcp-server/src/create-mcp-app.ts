@@ -3,6 +3,7 @@ import { Hono } from 'hono'
 import { limitBody } from './body-limit.ts'
 import type { ClientAddress } from './client-address.ts'
 import { failureResponse } from './failure-response.ts'
+import type { HttpLayers } from './composition/http-middleware.ts'
 import type { HostCheck } from './host-check.ts'
 import { jsonResponse } from './json-response.ts'
 import type { McpEndpoint } from './mount-mcp.ts'
@@ -61,6 +62,7 @@ export const isOwnPath = (path: string): boolean => ownPath.test(path)
 export function createMcpApp(
   served: () => Promise<Served>,
   log: () => ToolLog,
+  http: HttpLayers,
 ): Hono<{ Bindings: RequestEnvironment }> {
   const app = new Hono<{ Bindings: RequestEnvironment }>()
 
@@ -89,6 +91,8 @@ export function createMcpApp(
   })
 
   app.use('*', async (c, next) => (await served()).hostCheck.checkHost(c.req.raw) ?? next())
+
+  app.use('*', async (c, next) => http.run((await served()).maxBodyBytes)(c, next))
 
   app.all(mcpPath, async c => {
     const { hostCheck, mcp } = await served()

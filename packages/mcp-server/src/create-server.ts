@@ -12,6 +12,8 @@ import {
 import { type Assembled, assemble } from './assemble.ts'
 import { banner } from './banner.ts'
 import type { ListSettings } from './calls/lists.ts'
+import { layerOf } from './composition/around.ts'
+import { createHttpLayers } from './composition/http-middleware.ts'
 import { type Config, loadConfig } from './config.ts'
 import { createMcpApp, isOwnPath, type RequestEnvironment } from './create-mcp-app.ts'
 import { offersOf } from './decorators.ts'
@@ -56,10 +58,11 @@ export function createServerOf<
   I extends string | ExternalIssuer | undefined = undefined,
 >(
   options: ServerOptions<S, P, Scope, I>,
-  shared?: Pick<ServerParts, 'registry' | 'changes'>,
+  shared?: Pick<ServerParts, 'registry' | 'changes' | 'http'>,
 ): Server<SignedInBy<S, I>, P, Scope> {
   const environment = options.environment ?? process.env
   const registry = shared?.registry ?? createRegistry()
+  const http = shared?.http ?? createHttpLayers()
   const lists = listSettings(options)
   const changes =
     shared?.changes ??
@@ -110,9 +113,17 @@ export function createServerOf<
   }
   const publicUrlAt = (port: number) => configured().publicUrl ?? `http://localhost:${port}`
 
+  const checkAll = () => {
+    registry.prepare()
+    checkOffers(registry.offers(), options.signIn, options.providers ?? [], options.issuer)
+  }
+  const freeze = () => {
+    registry.freeze()
+    http.freeze()
+  }
   const assembleAt = async (port: number): Promise<Assembled> => {
     const providers = options.providers ?? []
-    checkOffers(registry.offers(), options.signIn, providers, options.issuer)
+    checkAll()
     assembled = await assemble(
       {
         identity: { name: options.name, version: options.version, instructions: options.instructions },
@@ -143,7 +154,7 @@ export function createServerOf<
       publicUrlAt(port),
       port,
     )
-    registry.freeze()
+    freeze()
     return assembled
   }
   const build = (port: number): Promise<Assembled> => {
@@ -171,7 +182,7 @@ export function createServerOf<
     }
     return parts.served
   }
-  const app = createMcpApp(served, logger)
+  const app = createMcpApp(served, logger, http)
 
   const findAdmin = async (): Promise<Admin> => {
     await served()
@@ -186,7 +197,7 @@ export function createServerOf<
   const startHttp = async ({ silent = false, handleSignals = true }: StartOptions) => {
     const { port, host, directory, sessionProvider } = configured()
     const log = logger()
-    checkOffers(registry.offers(), options.signIn, options.providers ?? [], options.issuer)
+    checkAll()
     // Bound first: with port 0 the issuer is known only then, and a second start must not touch the store.
     // Requests that arrive before the parts are joined wait for them.
     let serving = false
@@ -204,7 +215,8 @@ export function createServerOf<
       },
       { port, host },
       createDirectCalls(
-        () => (serving ? assembled?.served : undefined),
+        // HTTP middleware is the app's: what it stands around takes the long way.
+        () => (serving && !http.concerns('POST', '/mcp') ? assembled?.served : undefined),
         inFlight,
         status => log.debug({ method: 'POST', path: '/mcp', status }, 'request'),
         error => failureResponse(error, log),
@@ -242,8 +254,9 @@ export function createServerOf<
     const { name, version, instructions } = options
     const { port, token } = configured()
     const identity = { name, version, instructions }
+    registry.prepare()
     if (token === undefined && registry.offers().every(offer => !offer.rule)) {
-      registry.freeze()
+      freeze()
       const exposeErrors = options.exposeErrors ?? false
       const parts = {
         identity,
@@ -296,6 +309,11 @@ export function createServerOf<
     register(...instances) {
       for (const offer of instances.flatMap(offersOf)) registry.add(offer, changed)
     },
+    use(first: unknown, ...rest: unknown[]) {
+      if (typeof first === 'string') http.add(first, rest)
+      else if (typeof first === 'function') registry.use(layerOf({}, first))
+      else registry.use(layerOf(Object(first), rest[0]))
+    },
     notify,
     app,
     admin: createLazyAdmin(findAdmin),
@@ -347,7 +365,7 @@ export function createServerOf<
       return closing
     },
   }
-  rememberParts(server, { options: options as ServerOptions, registry, changes })
+  rememberParts(server, { options: options as ServerOptions, registry, changes, http })
   return server
 }
 

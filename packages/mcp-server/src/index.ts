@@ -27,6 +27,19 @@ export {
 } from '@sallyport/oauth'
 export { currentCall } from './calls/current-call.ts'
 export type { Completer } from './completers.ts'
+export type {
+  CallAnswers,
+  CallFilter,
+  CallKind,
+  CallMiddleware,
+  CallResults,
+  CompletionCall,
+  MiddlewareCall,
+  PromptCall,
+  ResourceCall,
+  ToolCall,
+} from './composition/call-middleware.ts'
+export type { HttpMiddleware } from './composition/http-middleware.ts'
 export type { LogLevel, Settings } from './config.ts'
 export { content } from './content/content.ts'
 export type { RequestEnvironment } from './create-mcp-app.ts'

@@ -1,3 +1,4 @@
+import type { Around } from './composition/around.ts'
 import type { AccessRule } from './tools/access-rule.ts'
 
 /** Whatever a server offers under a name: a tool, a resource (or a template of resources) or a prompt. */
@@ -9,6 +10,8 @@ export interface Offer {
   readonly rule: AccessRule | undefined
   /** While false it is not listed, and not found by its name. */
   enabled: boolean
+  /** All middleware around its calls. Undefined: there is none. */
+  around?: Around | undefined
 }
 
 /** What the developer can do with an offer while the server runs. */

@@ -1,4 +1,5 @@
 import { ConfigurationError } from '@sallyport/oauth'
+import { composeLayers, concerns, type Layer } from './composition/around.ts'
 import type { Offer, OfferHandle } from './offers.ts'
 import { offerName } from './offers.ts'
 import type { Prompt } from './prompts/define-prompt.ts'
@@ -26,6 +27,18 @@ export interface Registry {
   templates(): readonly TemplateResource[]
   /** All of them. */
   offers(): readonly (Tool | Resource | Prompt)[]
+  /**
+   * Puts middleware around the calls it fits, inside of what was put there before.
+   *
+   * @throws {ConfigurationError} when the server has started
+   */
+  use(layer: Layer): void
+  /**
+   * Checks what depends on all that was added. Can be repeated.
+   *
+   * @throws {ConfigurationError} when there is nothing that middleware could stand around
+   */
+  prepare(): void
   /** Nothing can be added from now on: what clients were told at sign-in must stay true. */
   freeze(): void
 }
@@ -36,8 +49,10 @@ export function createRegistry(): Registry {
   const prompts = new Map<string, Prompt>()
   const resources = new Map<string, FixedResource>()
   const templates = new Map<string, TemplateResource>()
+  const layers: Layer[] = []
   let frozen = false
 
+  const offers = () => [...tools.values(), ...resources.values(), ...templates.values(), ...prompts.values()]
   const homeOf = (offer: Tool | Resource | Prompt): Map<string, Offer> => {
     if (offer.kind === 'tool') return tools as Map<string, Offer>
     if (offer.kind === 'prompt') return prompts as Map<string, Offer>
@@ -84,9 +99,34 @@ export function createRegistry(): Registry {
     prompts: () => [...prompts.values()],
     resources: () => [...resources.values()],
     templates: () => [...templates.values()],
-    offers: () => [...tools.values(), ...resources.values(), ...templates.values(), ...prompts.values()],
+    offers,
+    use(layer) {
+      if (frozen) throw new ConfigurationError('server.use comes too late: use it before start().')
+      layers.push(layer)
+    },
+    prepare() {
+      for (const layer of layers) assertConcerns(layer, offers())
+    },
     freeze() {
       frozen = true
+      for (const offer of offers()) {
+        const around = layers.filter(layer => concerns(layer, offer))
+        offer.around = composeLayers(around.map(layer => ({ layer, name: offer.name })))
+      }
     },
+  }
+}
+
+/**
+ * A name that fits nothing is a mistake that would leave something without its guard.
+ *
+ * @throws {ConfigurationError}
+ */
+function assertConcerns(layer: Layer, offers: readonly Offer[]): void {
+  const { names, kinds } = layer
+  for (const name of names ?? []) {
+    if (offers.some(offer => concerns({ ...layer, names: [name] }, offer))) continue
+    const what = kinds ? kinds.join(' or ') : 'tool, resource or prompt'
+    throw new ConfigurationError(`server.use names "${name}", and there is no ${what} of that name: mend it.`)
   }
 }

@@ -1,4 +1,5 @@
 import type { ServerEventBus } from '@modelcontextprotocol/server'
+import type { HttpLayers } from './composition/http-middleware.ts'
 import type { Registry } from './registry.ts'
 import type { ServerOptions } from './server.ts'
 
@@ -8,6 +9,8 @@ export interface ServerParts {
   readonly registry: Registry
   /** What tells clients that something they have seen has changed. */
   readonly changes: ServerEventBus
+  /** Middleware around HTTP requests. */
+  readonly http: HttpLayers
 }
 
 const partsOfServers = new WeakMap<object, ServerParts>()

@@ -1,6 +1,8 @@
 import type { CacheHint, ServerNotifier } from '@modelcontextprotocol/server'
 import type { Admin, Clock, RandomBytes, RecordedEventSink, Store } from '@sallyport/oauth'
 import type { Hono } from 'hono'
+import type { CallFilter, CallKind, CallMiddleware } from './composition/call-middleware.ts'
+import type { HttpMiddleware } from './composition/http-middleware.ts'
 import type { Settings } from './config.ts'
 import type { RequestEnvironment } from './create-mcp-app.ts'
 import type { ExchangeTiming } from './elicit/exchange.ts'
@@ -194,6 +196,25 @@ export interface Server<
     name: string,
     definition: PromptDefinition<Input, A, Auth<IdsOf<S, P>, Scope>>,
   ): OfferHandle
+  /**
+   * Puts middleware around calls: of every kind, or of those that `filter` names. It runs inside the call context, after
+   * `auth` and the check of arguments, around the handler; the first one added is the outermost. A call that asks its
+   * client runs once per round (2026-07-28), and its middleware with it.
+   *
+   * @throws {ConfigurationError} when it is no middleware, or the server has started; at start when a name fits nothing
+   */
+  use(middleware: CallMiddleware): void
+  use<const Kind extends CallKind = CallKind>(
+    filter: CallFilter<Kind>,
+    middleware: CallMiddleware<Kind>,
+  ): void
+  /**
+   * Puts middleware of Hono around HTTP requests, those to the server's own endpoints too, after the Host check and
+   * before anything is read of them. `/health` and stdio know none.
+   *
+   * @param path pattern of Hono, such as `/mcp` or `/*`
+   */
+  use(path: `/${string}`, ...middleware: [HttpMiddleware, ...HttpMiddleware[]]): void
   /**
    * Tells clients that listen what has changed: which resources there are, or one of them. Those hear of it who may
    * read it.

@@ -1,4 +1,5 @@
 import { type CompleteResult, ProtocolError, ProtocolErrorCode } from '@modelcontextprotocol/server'
+import type { CompletionCall } from '../composition/call-middleware.ts'
 import type { Registry } from '../registry.ts'
 import type { Call } from '../tools/call-context.ts'
 import { type CallServices, perform, seesOffer } from './perform.ts'
@@ -34,9 +35,18 @@ export async function complete(
   }
   const completer = offer.complete.get(argument.name)
   if (!completer) return nothing
-  const outcome = await perform(offer, { call, input: undefined }, services, context_ =>
-    completer(argument.value, context?.arguments ?? {}, context_),
-  )
+  const outcome = await perform(offer, { call, input: undefined }, services, context_ => {
+    const handle = () => completer(argument.value, context?.arguments ?? {}, context_)
+    if (!offer.around) return handle()
+    const search: CompletionCall = {
+      kind: 'completion',
+      name: offer.name,
+      argument: argument.name,
+      typed: argument.value,
+      context: context_,
+    }
+    return offer.around(search, handle, listOfTexts) as Promise<readonly string[]>
+  })
   if (outcome.failure !== undefined) {
     throw new ProtocolError(
       outcome.refused ? ProtocolErrorCode.InvalidParams : ProtocolErrorCode.InternalError,
@@ -51,6 +61,11 @@ export async function complete(
       hasMore: values.length > maxValues,
     },
   }
+}
+
+function listOfTexts(values: unknown): readonly string[] {
+  if (Array.isArray(values) && values.every(value => typeof value === 'string')) return values
+  throw new TypeError('A completion must be a list of texts.')
 }
 
 const nothing: CompleteResult = { completion: { values: [], hasMore: false } }

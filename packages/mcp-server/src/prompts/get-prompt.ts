@@ -6,6 +6,7 @@ import {
   ProtocolErrorCode,
 } from '@modelcontextprotocol/server'
 import { type CallServices, perform, report } from '../calls/perform.ts'
+import type { PromptCall } from '../composition/call-middleware.ts'
 import type { Call } from '../tools/call-context.ts'
 import type { Prompt } from './define-prompt.ts'
 import { promptResult } from './prompt-result.ts'
@@ -33,9 +34,13 @@ export async function getPrompt(
   }
   const startedAt = services.now()
   const outcome = await services.track(
-    perform(prompt, { call, input, exchange: call.exchange }, services, async context =>
-      promptResult(await prompt.run(input, context)),
-    ),
+    perform(prompt, { call, input, exchange: call.exchange }, services, async context => {
+      const { around } = prompt
+      if (!around) return promptResult(await prompt.run(input, context))
+      const use: PromptCall = { kind: 'prompt', name: prompt.name, input, context }
+      const result = await around(use, () => prompt.run(input, context), promptResult)
+      return result as ReturnType<typeof promptResult>
+    }),
   )
   // The call goes on with the client's next request.
   if (outcome.failure === undefined && isInputRequiredResult(outcome.value)) return outcome.value

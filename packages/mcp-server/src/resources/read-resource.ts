@@ -7,6 +7,7 @@ import {
   ResourceNotFoundError,
 } from '@modelcontextprotocol/server'
 import { type CallServices, perform, report } from '../calls/perform.ts'
+import type { ResourceCall } from '../composition/call-middleware.ts'
 import type { Call } from '../tools/call-context.ts'
 import type { Resource } from './define-resource.ts'
 import { resourceResult } from './resource-result.ts'
@@ -30,9 +31,13 @@ export async function readResource(
 ): Promise<ReadResourceResult | InputRequiredResult> {
   const startedAt = services.now()
   const outcome = await services.track(
-    perform(resource, { call, input: variables, exchange: call.exchange }, services, async context =>
-      resourceResult(await resource.run(variables, context), uri, resource.mimeType),
-    ),
+    perform(resource, { call, input: variables, exchange: call.exchange }, services, async context => {
+      const settle = (value: unknown) => resourceResult(value, uri, resource.mimeType)
+      const { around } = resource
+      if (!around) return settle(await resource.run(variables, context))
+      const read: ResourceCall = { kind: 'resource', name: resource.name, input: variables, uri, context }
+      return (await around(read, () => resource.run(variables, context), settle)) as ReturnType<typeof settle>
+    }),
   )
   // The call goes on with the client's next request.
   if (outcome.failure === undefined && isInputRequiredResult(outcome.value)) return outcome.value

@@ -1,0 +1,25 @@
+import { createTestServer } from '@sallyport/mcp-server/testing'
+import { afterAll, beforeAll, expect, it } from 'vitest'
+
+process.env.SESSION_PROVIDER = 'memory'
+process.env.LOG_LEVEL = 'silent'
+const { server, onCall } = await import('./composition.ts')
+
+let kit: Awaited<ReturnType<typeof createTestServer>>
+beforeAll(async () => {
+  kit = await createTestServer(server)
+})
+afterAll(() => kit.close())
+
+it('the middleware of docs/composition.md guards the tools it names, and times requests', async () => {
+  const ada = await kit.asUser({ sub: 'ada' })
+  const client = await ada.connect()
+  const reset = () => client.callTool({ name: 'admin-reset', arguments: {} })
+  expect(await reset()).toMatchObject({
+    isError: true,
+    content: [{ text: expect.stringContaining('on call') }],
+  })
+  onCall.add(ada.userId)
+  expect(await reset()).toMatchObject({ content: [{ text: 'reset' }] })
+  expect((await kit.fetch('/mcp', { method: 'POST' })).headers.get('server-timing')).toContain('total')
+})

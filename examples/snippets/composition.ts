@@ -1,0 +1,28 @@
+import { createServer, developmentSignIn, ToolError } from '@sallyport/mcp-server'
+import { timing } from 'hono/timing'
+
+export const server = createServer({ name: 'office', version: '1.0.0', signIn: developmentSignIn() })
+server.tool('admin-reset', { description: 'Resets it all', auth: {}, run: () => 'reset' })
+
+/** Who is on call. */
+export const onCall = new Set<string>()
+
+// #region calls
+server.use(async ({ kind, name, context }, next) => {
+  const startedAt = performance.now()
+  try {
+    return await next()
+  } finally {
+    context.log.info({ kind, name, ms: performance.now() - startedAt }, 'called')
+  }
+})
+
+server.use({ kind: 'tool', name: 'admin-*' }, ({ context }, next) => {
+  if (!onCall.has(context.caller?.userId ?? '')) throw new ToolError('Only who is on call may do this.')
+  return next()
+})
+// #endregion calls
+
+// #region http
+server.use('/*', timing())
+// #endregion http
