@@ -23,3 +23,12 @@ it('the middleware of docs/composition.md guards the tools it names, and times r
   expect(await reset()).toMatchObject({ content: [{ text: 'reset' }] })
   expect((await kit.fetch('/mcp', { method: 'POST' })).headers.get('server-timing')).toContain('total')
 })
+
+it('the mounted server of docs/composition.md answers under its prefix', async () => {
+  const client = await kit.asNobody().connect()
+  expect(await client.callTool({ name: 'weather_forecast', arguments: {} })).toMatchObject({
+    content: [{ text: 'sunny' }],
+  })
+  const { contents } = await client.readResource({ uri: 'weather://weather/stations' })
+  expect(contents).toMatchObject([{ text: '["Oslo"]' }])
+})

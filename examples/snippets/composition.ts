@@ -23,6 +23,14 @@ server.use({ kind: 'tool', name: 'admin-*' }, ({ context }, next) => {
 })
 // #endregion calls
 
+// #region mount
+const weather = createServer({ name: 'weather', version: '1.0.0' })
+weather.tool('forecast', { description: 'The weather of tomorrow', run: () => 'sunny' })
+weather.resource('weather://stations', { run: () => ['Oslo'] })
+
+server.mount('weather', weather)
+// #endregion mount
+
 // #region http
 server.use('/*', timing())
 // #endregion http

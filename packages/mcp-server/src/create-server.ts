@@ -14,6 +14,7 @@ import { banner } from './banner.ts'
 import type { ListSettings } from './calls/lists.ts'
 import { layerOf } from './composition/around.ts'
 import { createHttpLayers } from './composition/http-middleware.ts'
+import { mountServer, withMounted } from './composition/mounts.ts'
 import { type Config, loadConfig } from './config.ts'
 import { createMcpApp, isOwnPath, type RequestEnvironment } from './create-mcp-app.ts'
 import { offersOf } from './decorators.ts'
@@ -32,7 +33,7 @@ import type { Provider, SignIn } from './provider.ts'
 import { createRegistry } from './registry.ts'
 import { type AnyResourceDefinition, defineResource } from './resources/define-resource.ts'
 import type { Server, ServerOptions, SignedInBy, StartOptions } from './server.ts'
-import { rememberParts, type ServerParts } from './server-parts.ts'
+import { partsOf, rememberParts, type ServerParts } from './server-parts.ts'
 import { checkOffers, isDevelopmentSignIn } from './sign-in.ts'
 import { startStdio } from './stdio/start-stdio.ts'
 import { defineTool } from './tools/define-tool.ts'
@@ -50,7 +51,7 @@ export function createServer<
   return createServerOf(options)
 }
 
-/** @param shared what another server offers already, and how it tells of changes. Default: nothing yet */
+/* * @param shared what another server is made of already. Default: nothing yet */
 export function createServerOf<
   S extends SignIn | undefined,
   P extends readonly Provider[],
@@ -58,11 +59,12 @@ export function createServerOf<
   I extends string | ExternalIssuer | undefined = undefined,
 >(
   options: ServerOptions<S, P, Scope, I>,
-  shared?: Pick<ServerParts, 'registry' | 'changes' | 'http'>,
+  shared?: Omit<ServerParts, 'options'>,
 ): Server<SignedInBy<S, I>, P, Scope> {
   const environment = options.environment ?? process.env
   const registry = shared?.registry ?? createRegistry()
   const http = shared?.http ?? createHttpLayers()
+  const mounts = shared?.mounts ?? []
   const lists = listSettings(options)
   const changes =
     shared?.changes ??
@@ -86,6 +88,10 @@ export function createServerOf<
   let stdio: StdioHandle | undefined
   let release: (() => void) | undefined
   let closing: Promise<void> | undefined
+
+  const parts: ServerParts = { options: options as ServerOptions, registry, changes, http, mounts }
+  /** With what mounted servers need. */
+  const merged = () => withMounted(parts.options, mounts)
 
   const configured = (): Config => {
     config ??= loadConfig(options, environment)
@@ -115,15 +121,15 @@ export function createServerOf<
 
   const checkAll = () => {
     registry.prepare()
-    checkOffers(registry.offers(), options.signIn, options.providers ?? [], options.issuer)
+    checkOffers(registry.offers(), options.signIn, merged().providers ?? [], options.issuer)
   }
   const freeze = () => {
     registry.freeze()
     http.freeze()
   }
   const assembleAt = async (port: number): Promise<Assembled> => {
-    const providers = options.providers ?? []
     checkAll()
+    const settings = merged()
     assembled = await assemble(
       {
         identity: { name: options.name, version: options.version, instructions: options.instructions },
@@ -136,8 +142,8 @@ export function createServerOf<
         exposeErrors: options.exposeErrors ?? false,
         issuer: options.issuer,
         signIn: options.signIn,
-        providers,
-        settings: options,
+        providers: settings.providers ?? [],
+        settings,
         store: options.store,
         allowedHosts: options.allowedHosts ?? [],
         allowedOrigins: options.allowedOrigins ?? [],
@@ -314,6 +320,7 @@ export function createServerOf<
       else if (typeof first === 'function') registry.use(layerOf({}, first))
       else registry.use(layerOf(Object(first), rest[0]))
     },
+    mount: (prefix, other) => mountServer(parts, prefix, partsOf(Object(other))),
     notify,
     app,
     admin: createLazyAdmin(findAdmin),
@@ -365,7 +372,7 @@ export function createServerOf<
       return closing
     },
   }
-  rememberParts(server, { options: options as ServerOptions, registry, changes, http })
+  rememberParts(server, parts)
   return server
 }
 

@@ -87,6 +87,7 @@ export type {
 export type { VariablesOf } from './resources/resource-template.ts'
 export { type InputOf, type JsonSchema, type Schema, withJsonSchema } from './schemas/schema.ts'
 export type {
+  AnyServer,
   PromptDefinition,
   ResourceDefinition,
   Server,

@@ -1,5 +1,6 @@
 import { ConfigurationError } from '@sallyport/oauth'
-import { composeLayers, concerns, type Layer } from './composition/around.ts'
+import { composeLayers, concerns, type Layer, type NamedLayer } from './composition/around.ts'
+import { mountedOffer } from './composition/mounted-offer.ts'
 import type { Offer, OfferHandle } from './offers.ts'
 import { offerName } from './offers.ts'
 import type { Prompt } from './prompts/define-prompt.ts'
@@ -33,10 +34,18 @@ export interface Registry {
    * @throws {ConfigurationError} when the server has started
    */
   use(layer: Layer): void
+  /** All middleware around an offer, of mounted servers theirs too, the outermost first. */
+  layersOf(offer: Offer): readonly NamedLayer[]
   /**
-   * Checks what depends on all that was added. Can be repeated.
+   * Brings in what another registry has by the time of `prepare`.
    *
-   * @throws {ConfigurationError} when there is nothing that middleware could stand around
+   * @throws {ConfigurationError} when the server has started
+   */
+  mount(prefix: string, other: Registry): void
+  /**
+   * Brings in what is mounted, and checks what depends on all that was added. Can be repeated.
+   *
+   * @throws {ConfigurationError} when names clash, or there is nothing that middleware could stand around
    */
   prepare(): void
   /** Nothing can be added from now on: what clients were told at sign-in must stay true. */
@@ -50,9 +59,16 @@ export function createRegistry(): Registry {
   const resources = new Map<string, FixedResource>()
   const templates = new Map<string, TemplateResource>()
   const layers: Layer[] = []
+  const mounts: { prefix: string; other: Registry; copies: Map<Offer, Tool | Resource | Prompt> }[] = []
+  const originals = new WeakMap<Offer, { registry: Registry; offer: Offer }>()
   let frozen = false
 
   const offers = () => [...tools.values(), ...resources.values(), ...templates.values(), ...prompts.values()]
+  const layersOf = (offer: Offer): readonly NamedLayer[] => {
+    const own = layers.filter(layer => concerns(layer, offer)).map(layer => ({ layer, name: offer.name }))
+    const original = originals.get(offer)
+    return original ? [...own, ...original.registry.layersOf(original.offer)] : own
+  }
   const homeOf = (offer: Tool | Resource | Prompt): Map<string, Offer> => {
     if (offer.kind === 'tool') return tools as Map<string, Offer>
     if (offer.kind === 'prompt') return prompts as Map<string, Offer>
@@ -104,15 +120,34 @@ export function createRegistry(): Registry {
       if (frozen) throw new ConfigurationError('server.use comes too late: use it before start().')
       layers.push(layer)
     },
+    layersOf,
+    mount(prefix, other) {
+      if (frozen) throw new ConfigurationError('server.mount comes too late: mount before start().')
+      mounts.push({ prefix, other, copies: new Map() })
+    },
     prepare() {
+      for (const { prefix, other, copies } of mounts) {
+        other.prepare()
+        for (const offer of other.offers()) {
+          if (copies.has(offer)) continue
+          const copy = mountedOffer(offer, prefix, uri => other.findResource(uri) !== undefined)
+          const home = homeOf(copy)
+          if (home.has(copy.name)) {
+            throw new ConfigurationError(
+              `There are two ${copy.kind}s named "${copy.name}", one of them of the server mounted at "${prefix}": choose another prefix.`,
+            )
+          }
+          home.set(copy.name, copy)
+          copies.set(offer, copy)
+          originals.set(copy, { registry: other, offer })
+        }
+      }
       for (const layer of layers) assertConcerns(layer, offers())
     },
     freeze() {
       frozen = true
-      for (const offer of offers()) {
-        const around = layers.filter(layer => concerns(layer, offer))
-        offer.around = composeLayers(around.map(layer => ({ layer, name: offer.name })))
-      }
+      for (const { other } of mounts) other.freeze()
+      for (const offer of offers()) offer.around = composeLayers(layersOf(offer))
     },
   }
 }

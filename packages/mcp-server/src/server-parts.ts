@@ -11,6 +11,14 @@ export interface ServerParts {
   readonly changes: ServerEventBus
   /** Middleware around HTTP requests. */
   readonly http: HttpLayers
+  /** Servers mounted on it. */
+  readonly mounts: Mount[]
+}
+
+/** A server mounted on another. */
+export interface Mount {
+  readonly prefix: string
+  readonly parts: ServerParts
 }
 
 const partsOfServers = new WeakMap<object, ServerParts>()

@@ -161,6 +161,10 @@ export interface StartOptions {
   handleSignals?: boolean
 }
 
+/** A server of which nothing is known while compiling. */
+// biome-ignore lint/suspicious/noExplicitAny: a server of any sign-in, providers and scopes
+export type AnyServer = Pick<Server<any, any, any>, 'app' | 'url' | 'serves' | 'close'>
+
 /** An MCP server. */
 export interface Server<
   S extends SignIn | ExternalIssuer | undefined = SignIn | ExternalIssuer | undefined,
@@ -215,6 +219,17 @@ export interface Server<
    * @param path pattern of Hono, such as `/mcp` or `/*`
    */
   use(path: `/${string}`, ...middleware: [HttpMiddleware, ...HttpMiddleware[]]): void
+  /**
+   * Brings in what another server offers: its tools and prompts as `prefix_name`, its resources with the prefix in front
+   * of their path (`notes://all` becomes `notes://prefix/all`), with their `auth`, completion, middleware and changes. Its
+   * providers come along, and what it says of scopes; everything else it was created with has no effect here. It is not
+   * started.
+   *
+   * @param prefix of letters, digits, `_` and `-`
+   * @throws {ConfigurationError} when it is no server or the prefix cannot be one; at start when names clash, or the two
+   *   servers contradict each other about a scope
+   */
+  mount(prefix: string, other: AnyServer): void
   /**
    * Tells clients that listen what has changed: which resources there are, or one of them. Those hear of it who may
    * read it.

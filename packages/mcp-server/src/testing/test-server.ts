@@ -1,5 +1,6 @@
 import type { Client } from '@modelcontextprotocol/client'
 import type { RecordedEvent } from '@sallyport/oauth'
+import { withMounted } from '../composition/mounts.ts'
 import { createServerOf } from '../create-server.ts'
 import type { Server, ServerOptions } from '../server.ts'
 import { partsOf } from '../server-parts.ts'
@@ -94,10 +95,11 @@ export function createTestServer(
 ): TestServer {
   const parts = partsOf(original)
   if (!parts) throw new TypeError('createTestServer takes a server that createServer made.')
-  const cast = castFor(parts.options, providers, clock, () => server.url)
+  const real = withMounted(parts.options, parts.mounts)
+  const cast = castFor(real, providers, clock, () => server.url)
   const events: RecordedEvent[] = []
   const { log, entries } = createTestLog()
-  const options = testOptions(parts.options, cast, { clock, log, events, overrides })
+  const options = testOptions(real, cast, { clock, log, events, overrides })
   const server = createServerOf(options, parts)
   copyRoutes(original.app, server.app)
 

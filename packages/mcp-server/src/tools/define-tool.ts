@@ -24,9 +24,12 @@ export interface Tool extends Offer {
 /** Names every client accepts. */
 const toolName = /^[A-Za-z0-9_./-]{1,64}$/
 
+/** Whether every client accepts a name. */
+export const isToolName = (name: string): boolean => toolName.test(name)
+
 /** @throws {ConfigurationError} when the name is none that clients accept */
 export function checkName(name: string, where: string): void {
-  if (!toolName.test(name)) {
+  if (!isToolName(name)) {
     throw new ConfigurationError(`The name of ${where} must be 1 to 64 of A-Z, a-z, 0-9, "_", ".", "/", "-".`)
   }
 }
