@@ -31,6 +31,20 @@ weather.resource('weather://stations', { run: () => ['Oslo'] })
 server.mount('weather', weather)
 // #endregion mount
 
+// #region proxy
+server.proxy({
+  url: process.env.TICKETS_URL ?? 'https://tickets.example.com/mcp',
+  prefix: 'tickets',
+  auth: { scopes: ['tickets'] },
+  credentials: { bearer: process.env.TICKETS_TOKEN ?? '' },
+  tools: {
+    exclude: ['debug-*'],
+    rename: { search_v2: 'search' },
+    auth: { 'delete-*': { scopes: ['admin'] } },
+  },
+})
+// #endregion proxy
+
 // #region http
 server.use('/*', timing())
 // #endregion http

@@ -9,6 +9,9 @@ export type Completer<Context> = (
   context: Context,
 ) => readonly string[] | Promise<readonly string[]>
 
+/** Completers by the name of what they complete. */
+export type Completers = Pick<ReadonlyMap<string, Completer<AnyCallContext>>, 'get' | 'size'>
+
 /**
  * Completers by the name of what they complete.
  *
@@ -18,7 +21,7 @@ export function completersOf(
   complete: Readonly<Record<string, unknown>>,
   names: readonly string[],
   where: string,
-): ReadonlyMap<string, Completer<AnyCallContext>> {
+): Completers {
   return new Map(
     Object.entries(complete).map(([name, completer]) => {
       if (!names.includes(name)) {

@@ -30,6 +30,8 @@ import type { Offer } from './offers.ts'
 import { guardProcess } from './process-guard.ts'
 import { type AnyPromptDefinition, definePrompt } from './prompts/define-prompt.ts'
 import type { Provider, SignIn } from './provider.ts'
+import { type ProxyOptions, proxySettings } from './proxy/proxy-options.ts'
+import { createRemoteSource } from './proxy/remote-source.ts'
 import { createRegistry } from './registry.ts'
 import { type AnyResourceDefinition, defineResource } from './resources/define-resource.ts'
 import type { Server, ServerOptions, SignedInBy, StartOptions } from './server.ts'
@@ -77,6 +79,7 @@ export function createServerOf<
   }
   const changed = (kind: Offer['kind']) => changes.publish({ kind: `${kind}s_list_changed` })
   const inFlight = createInFlight()
+  const proxied = new Set<string | undefined>()
   let config: Config | undefined
   let log: Log | undefined
   let audit: JsonLinesSink | undefined
@@ -123,6 +126,7 @@ export function createServerOf<
     registry.prepare()
     checkOffers(registry.offers(), options.signIn, merged().providers ?? [], options.issuer)
   }
+  const openSources = () => Promise.all(registry.sources().map(source => source.open(logger())))
   const freeze = () => {
     registry.freeze()
     http.freeze()
@@ -179,7 +183,7 @@ export function createServerOf<
       )
     }
     const parts = await build(port)
-    ready ??= parts.start()
+    ready ??= Promise.all([parts.start(), openSources()]).then(() => {})
     try {
       await ready
     } catch (error) {
@@ -263,6 +267,7 @@ export function createServerOf<
     registry.prepare()
     if (token === undefined && registry.offers().every(offer => !offer.rule)) {
       freeze()
+      await openSources()
       const exposeErrors = options.exposeErrors ?? false
       const parts = {
         identity,
@@ -320,6 +325,21 @@ export function createServerOf<
       else if (typeof first === 'function') registry.use(layerOf({}, first))
       else registry.use(layerOf(Object(first), rest[0]))
     },
+    proxy(remote) {
+      const hasSignIn = options.signIn !== undefined || options.issuer !== undefined
+      const settings = proxySettings(remote as ProxyOptions, hasSignIn)
+      if (proxied.has(settings.prefix)) {
+        throw new ConfigurationError(
+          `server.proxy of "${settings.label}" has the prefix of another, or neither has one: give each its own.`,
+        )
+      }
+      proxied.add(settings.prefix)
+      registry.addSource(
+        createRemoteSource(settings, () => {
+          for (const kind of ['tool', 'prompt', 'resource'] as const) changed(kind)
+        }),
+      )
+    },
     mount: (prefix, other) => mountServer(parts, prefix, partsOf(Object(other))),
     notify,
     app,
@@ -367,6 +387,7 @@ export function createServerOf<
         await assembled?.served.mcp.close()
         await listener?.close(Math.max(0, deadline - Date.now()))
         await assembled?.close()
+        await Promise.all(registry.sources().map(source => source.close()))
         audit?.close()
       })()
       return closing

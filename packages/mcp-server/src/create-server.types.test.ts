@@ -6,7 +6,7 @@ import { prompt, resource, tool } from './decorators.ts'
 import { fakeProvider } from './provider.fixture.ts'
 import type { ExternalToken } from './provider.ts'
 import { requiresAuth } from './requires-auth.ts'
-import type { AccountChoice, CallContext, Caller, ClientCaller } from './tools/call-context.ts'
+import type { AccountChoice, CallContext, Caller, ClientCaller, TokenChoice } from './tools/call-context.ts'
 
 const identity = { name: 'test', version: '1' }
 const google = fakeProvider('google').provider
@@ -55,7 +55,7 @@ describe('what the compiler knows', () => {
       description,
       auth: { google: ['calendar'] },
       run: (_, { token, connection }) => {
-        expectTypeOf(token).parameters.toEqualTypeOf<[provider?: 'google', choice?: AccountChoice]>()
+        expectTypeOf(token).parameters.toEqualTypeOf<[provider?: 'google', choice?: TokenChoice]>()
         expectTypeOf(token).returns.resolves.toEqualTypeOf<ExternalToken>()
         expectTypeOf(connection).parameters.toEqualTypeOf<[provider?: 'google', choice?: AccountChoice]>()
         expectTypeOf(connection).returns.resolves.toEqualTypeOf<ConnectionStatus>()
@@ -66,7 +66,7 @@ describe('what the compiler knows', () => {
       auth: { google: [], linkedin: [] },
       run: (_, { token }) =>
         expectTypeOf(token).parameters.toEqualTypeOf<
-          [provider: 'google' | 'linkedin', choice?: AccountChoice]
+          [provider: 'google' | 'linkedin', choice?: TokenChoice]
         >(),
     })
     server.tool('h', {
@@ -74,6 +74,28 @@ describe('what the compiler knows', () => {
       auth: {},
       run: (_, { token }) => expectTypeOf(token).parameters.toEqualTypeOf<[provider: never]>(),
     })
+  })
+
+  it('a proxy lends tokens of providers there are, and asks for sign-in where there is one', () => {
+    const add = () => {
+      const url = 'https://mcp.example.com'
+      server.proxy({ url, credentials: { provider: 'google', scopes: ['calendar'] } })
+      server.proxy({
+        url,
+        auth: {},
+        credentials: { bearer: 'x' },
+        tools: { auth: { 'x-*': { scopes: ['y'] } } },
+      })
+      // @ts-expect-error: no such provider
+      server.proxy({ url, credentials: { provider: 'github' } })
+      // @ts-expect-error: either a URL or a command
+      server.proxy({ url, command: 'x' })
+      // @ts-expect-error: a command has an environment, and no credentials
+      server.proxy({ command: 'x', credentials: { bearer: 'x' } })
+      // @ts-expect-error: nobody is signed in
+      createServer(identity).proxy({ url, auth: {} })
+    }
+    expectTypeOf(add).toBeFunction()
   })
 
   it('a provider the server does not have, or a typo, does not compile', () => {
@@ -127,7 +149,7 @@ describe('what the compiler knows', () => {
         auth: { google: ['calendar'], linkedin: [] },
         run: (_, { token }) =>
           expectTypeOf(token).parameters.toEqualTypeOf<
-            [provider: 'google' | 'linkedin', choice?: AccountChoice]
+            [provider: 'google' | 'linkedin', choice?: TokenChoice]
           >(),
       })
     }
@@ -247,7 +269,7 @@ describe('what the compiler knows', () => {
         input: z.object({ text: z.string() }),
         run: requiresAuth({ google: ['calendar'] }, ({ text }: { text: string }, { caller, token }) => {
           expectTypeOf(caller).toEqualTypeOf<Caller>()
-          expectTypeOf(token).parameters.toEqualTypeOf<[provider?: 'google', choice?: AccountChoice]>()
+          expectTypeOf(token).parameters.toEqualTypeOf<[provider?: 'google', choice?: TokenChoice]>()
           return text
         }),
       })
@@ -302,7 +324,7 @@ describe('what the compiler knows', () => {
         expectTypeOf(variables.user).toEqualTypeOf<string>()
         expectTypeOf(variables.part).toEqualTypeOf<string>()
         expectTypeOf(caller).toEqualTypeOf<Caller>()
-        expectTypeOf(token).parameters.toEqualTypeOf<[provider?: 'google', choice?: AccountChoice]>()
+        expectTypeOf(token).parameters.toEqualTypeOf<[provider?: 'google', choice?: TokenChoice]>()
       },
     })
     const add = () => {

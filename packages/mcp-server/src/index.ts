@@ -78,6 +78,13 @@ export type {
   SignIn,
 } from './provider.ts'
 export { ConnectionRequiredError, ProviderUnavailableError } from './provider.ts'
+export type {
+  ClientCredentials,
+  HeadersFor,
+  ProxiedTools,
+  ProxyCredentials,
+  ProxyOptions,
+} from './proxy/proxy-options.ts'
 export { requiresAuth } from './requires-auth.ts'
 export type {
   ListedResource,
@@ -108,6 +115,7 @@ export type {
   CallRequest,
   ClientCaller,
   ContextOf,
+  TokenChoice,
   ToolLog,
 } from './tools/call-context.ts'
 export type { ResultOf, ToolDescription } from './tools/tool-description.ts'

@@ -79,11 +79,17 @@ export interface ConnectedProvider {
   /**
    * The user's external access token, refreshed when it was stale.
    *
+   * @param rejected a token that the API refused: another one than this, at the price of a refresh
    * @throws {ConnectionRequiredError} when the user must connect, or grant a missing scope
    * @throws {ProviderUnavailableError} when the provider cannot be reached now
    * @throws {ToolError} when the user has no such account
    */
-  token(userId: string, scopes: readonly string[], account?: string): Promise<ExternalToken>
+  token(
+    userId: string,
+    scopes: readonly string[],
+    account?: string,
+    rejected?: string,
+  ): Promise<ExternalToken>
   /** `fetch` that carries the user's token towards this provider's API origins, and nowhere else. */
   fetch(
     userId: string,

@@ -1,6 +1,8 @@
 import { ConfigurationError } from '@sallyport/oauth'
 import { composeLayers, concerns, type Layer, type NamedLayer } from './composition/around.ts'
 import { mountedOffer } from './composition/mounted-offer.ts'
+import { mountedSource } from './composition/mounted-source.ts'
+import type { OfferSource } from './composition/offer-source.ts'
 import type { Offer, OfferHandle } from './offers.ts'
 import { offerName } from './offers.ts'
 import type { Prompt } from './prompts/define-prompt.ts'
@@ -22,12 +24,22 @@ export interface Registry {
   findResource(uri: string): FoundResource | undefined
   /** By the template as it was declared. */
   template(uriTemplate: string): TemplateResource | undefined
+  /** All that were added; what sources have comes from them. */
   tools(): readonly Tool[]
   prompts(): readonly Prompt[]
   resources(): readonly FixedResource[]
   templates(): readonly TemplateResource[]
-  /** All of them. */
-  offers(): readonly (Tool | Resource | Prompt)[]
+  /** All that were added. */
+  own(): readonly (Tool | Resource | Prompt)[]
+  /** All of them, with placeholders for what sources have. */
+  offers(): readonly Offer[]
+  /**
+   * Adds offers that become known while the server runs. What was added by name counts before them.
+   *
+   * @throws {ConfigurationError} when the server has started
+   */
+  addSource(source: OfferSource): void
+  sources(): readonly OfferSource[]
   /**
    * Puts middleware around the calls it fits, inside of what was put there before.
    *
@@ -59,15 +71,33 @@ export function createRegistry(): Registry {
   const resources = new Map<string, FixedResource>()
   const templates = new Map<string, TemplateResource>()
   const layers: Layer[] = []
-  const mounts: { prefix: string; other: Registry; copies: Map<Offer, Tool | Resource | Prompt> }[] = []
+  const sources: OfferSource[] = []
+  const mounts: { prefix: string; other: Registry; copies: Map<object, unknown> }[] = []
   const originals = new WeakMap<Offer, { registry: Registry; offer: Offer }>()
   let frozen = false
 
-  const offers = () => [...tools.values(), ...resources.values(), ...templates.values(), ...prompts.values()]
+  const own = () => [...tools.values(), ...resources.values(), ...templates.values(), ...prompts.values()]
+  const offers = () => [...own(), ...sources.flatMap(({ placeholders }) => placeholders)]
   const layersOf = (offer: Offer): readonly NamedLayer[] => {
     const own = layers.filter(layer => concerns(layer, offer)).map(layer => ({ layer, name: offer.name }))
     const original = originals.get(offer)
     return original ? [...own, ...original.registry.layersOf(original.offer)] : own
+  }
+  const dressed = new WeakSet<Offer>()
+  /** What sources make while the server runs gets its middleware when it is first seen. */
+  const dress = <O extends Offer>(offer: O): O => {
+    if (!dressed.has(offer)) {
+      dressed.add(offer)
+      offer.around = composeLayers(layersOf(offer))
+    }
+    return offer
+  }
+  const fromSources = <O extends Offer>(find: (source: OfferSource) => O | undefined): O | undefined => {
+    for (const source of sources) {
+      const found = find(source)
+      if (found) return dress(found)
+    }
+    return undefined
   }
   const homeOf = (offer: Tool | Resource | Prompt): Map<string, Offer> => {
     if (offer.kind === 'tool') return tools as Map<string, Offer>
@@ -98,8 +128,8 @@ export function createRegistry(): Registry {
         disable: () => turn(false),
       }
     },
-    tool: name => tools.get(name),
-    prompt: name => prompts.get(name),
+    tool: name => tools.get(name) ?? fromSources(source => source.tool(name)),
+    prompt: name => prompts.get(name) ?? fromSources(source => source.prompt(name)),
     findResource(uri) {
       const resource =
         resources.get(uri) ?? (URL.canParse(uri) ? resources.get(new URL(uri).href) : undefined)
@@ -108,14 +138,25 @@ export function createRegistry(): Registry {
         const variables = template.enabled ? template.template.match(uri) : undefined
         if (variables) return { resource: template, variables }
       }
+      for (const source of sources) {
+        const found = source.findResource(uri)
+        if (found) return { ...found, resource: dress(found.resource) }
+      }
       return undefined
     },
-    template: uriTemplate => templates.get(uriTemplate),
+    template: uriTemplate =>
+      templates.get(uriTemplate) ?? fromSources(source => source.template(uriTemplate)),
     tools: () => [...tools.values()],
     prompts: () => [...prompts.values()],
     resources: () => [...resources.values()],
     templates: () => [...templates.values()],
+    own,
     offers,
+    addSource(source) {
+      if (frozen) throw new ConfigurationError('server.proxy comes too late: use it before start().')
+      sources.push(source)
+    },
+    sources: () => sources,
     use(layer) {
       if (frozen) throw new ConfigurationError('server.use comes too late: use it before start().')
       layers.push(layer)
@@ -128,7 +169,7 @@ export function createRegistry(): Registry {
     prepare() {
       for (const { prefix, other, copies } of mounts) {
         other.prepare()
-        for (const offer of other.offers()) {
+        for (const offer of other.own()) {
           if (copies.has(offer)) continue
           const copy = mountedOffer(offer, prefix, uri => other.findResource(uri) !== undefined)
           const home = homeOf(copy)
@@ -141,13 +182,21 @@ export function createRegistry(): Registry {
           copies.set(offer, copy)
           originals.set(copy, { registry: other, offer })
         }
+        for (const source of other.sources()) {
+          if (copies.has(source)) continue
+          copies.set(source, undefined)
+          sources.push(
+            mountedSource(source, prefix, (copy, offer) => originals.set(copy, { registry: other, offer })),
+          )
+        }
       }
-      for (const layer of layers) assertConcerns(layer, offers())
+      // What sources have is known later.
+      if (sources.length === 0) for (const layer of layers) assertConcerns(layer, offers())
     },
     freeze() {
       frozen = true
       for (const { other } of mounts) other.freeze()
-      for (const offer of offers()) offer.around = composeLayers(layersOf(offer))
+      for (const offer of own()) offer.around = composeLayers(layersOf(offer))
     },
   }
 }

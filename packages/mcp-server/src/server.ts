@@ -12,6 +12,7 @@ import type { Log } from './log.ts'
 import type { OfferHandle } from './offers.ts'
 import type { ArgumentCompleters, PromptDescription, PromptResult } from './prompts/prompt-description.ts'
 import type { Provider, SignIn } from './provider.ts'
+import type { ProxyOptions } from './proxy/proxy-options.ts'
 import type { ResourceDescription, TemplateDescription } from './resources/resource-description.ts'
 import type { VariablesOf } from './resources/resource-template.ts'
 import type { InputOf, Schema } from './schemas/schema.ts'
@@ -230,6 +231,13 @@ export interface Server<
    *   servers contradict each other about a scope
    */
   mount(prefix: string, other: AnyServer): void
+  /**
+   * Brings in what a remote MCP server offers, by its schemas: calls go on to it, with credentials of their own and never
+   * with the caller's token. It is connected when this server starts, or as soon as it is there.
+   *
+   * @throws {ConfigurationError} when the options cannot work, or would lend credentials to everybody
+   */
+  proxy(options: ProxyOptions<AuthOn<S, P, Scope>, IdsOf<S, P>>): void
   /**
    * Tells clients that listen what has changed: which resources there are, or one of them. Those hear of it who may
    * read it.

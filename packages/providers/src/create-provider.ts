@@ -103,7 +103,10 @@ function connect(definition: ProviderDefinition, host: ProviderHost): ConnectedP
     status: tokens.status,
     keepFresh: tokens.keepFresh,
     accounts: tokens.accounts,
-    token: tokens.get,
+    token: (userId, scopes, account, rejected) =>
+      rejected === undefined
+        ? tokens.get(userId, scopes, account)
+        : tokens.renew(userId, scopes, account, rejected),
     fetch: createProviderFetch({
       label: definition.label,
       isApiUrl,

@@ -108,6 +108,8 @@ server.tool('confirm', {
   },
 })
 
+for (const proxy of JSON.parse(process.env.E2E_PROXIES ?? '[]')) server.proxy(proxy)
+
 process.on('message', (message: SallyportMessage) => {
   if ('advanceSeconds' in message) aheadSeconds += message.advanceSeconds
   process.send?.('done')

@@ -5,6 +5,7 @@ import type {
   ListResourceTemplatesResult,
   ListToolsResult,
 } from '@modelcontextprotocol/server'
+import type { Asking, OfferSource } from '../composition/offer-source.ts'
 import type { Offer } from '../offers.ts'
 import type { Registry } from '../registry.ts'
 import type { Call } from '../tools/call-context.ts'
@@ -19,6 +20,14 @@ export interface ListSettings {
   cache: CacheHint | undefined
 }
 
+type Listed = Offer & { readonly listing: object }
+
+/** What an offer is known by in its list. */
+function keyOf({ name, listing }: Listed): string {
+  const { uri, uriTemplate } = listing as { uri?: string; uriTemplate?: string }
+  return uriTemplate ?? uri ?? name
+}
+
 /** Answers the four lists. */
 export function createLists(registry: Registry, services: CallServices, settings: ListSettings) {
   const visible = async <O extends Offer>(offers: readonly O[], { caller }: Call): Promise<O[]> => {
@@ -28,38 +37,64 @@ export function createLists(registry: Registry, services: CallServices, settings
   /** Cache fields exist since 2026-07-28 only. */
   const hints = (offers: readonly Offer[], { caller, era }: Call): CacheHint => {
     if (era === 'legacy') return {}
-    const isPrivate = caller !== undefined || offers.some(({ rule }) => rule !== undefined)
+    const isPrivate =
+      caller !== undefined ||
+      [...offers, ...registry.sources().flatMap(({ placeholders }) => placeholders)].some(
+        ({ rule }) => rule !== undefined,
+      )
     return {
       ttlMs: settings.cache?.ttlMs ?? 0,
       cacheScope: isPrivate ? 'private' : (settings.cache?.cacheScope ?? 'private'),
     }
   }
-  const answer = async <O extends Offer & { listing: unknown }>(offers: readonly O[], call: Call) => {
+  /** What sources have for a caller, but for names that the server itself has. */
+  const sourced = async <O extends Listed>(
+    own: readonly O[],
+    { caller }: Call,
+    list: (source: OfferSource) => (asking: Asking) => Promise<readonly O[]>,
+  ): Promise<readonly O[]> => {
+    const sources = registry.sources()
+    if (sources.length === 0) return own
+    const found = await Promise.all(sources.map(source => list(source)({ caller, services })))
+    const all = new Map(own.map(offer => [keyOf(offer), offer]))
+    for (const offer of found.flat()) if (!all.has(keyOf(offer))) all.set(keyOf(offer), offer)
+    return [...all.values()]
+  }
+  const answer = async <O extends Listed>(offers: readonly O[], call: Call) => {
     const { items, ...rest } = pageOf(
       await visible(offers, call),
       call.params.cursor,
       settings.pageSize,
-      ({ name }) => name,
+      keyOf,
     )
     return { items: items.map(({ listing }) => listing as O['listing']), ...rest, ...hints(offers, call) }
   }
 
   return {
     async tools(call: Call): Promise<ListToolsResult> {
-      const { items: tools, ...rest } = await answer(registry.tools(), call)
+      const { items: tools, ...rest } = await answer(
+        await sourced(registry.tools(), call, source => source.tools),
+        call,
+      )
       return { tools, ...rest }
     },
     async prompts(call: Call): Promise<ListPromptsResult> {
-      const { items: prompts, ...rest } = await answer(registry.prompts(), call)
+      const { items: prompts, ...rest } = await answer(
+        await sourced(registry.prompts(), call, source => source.prompts),
+        call,
+      )
       return { prompts, ...rest }
     },
     async templates(call: Call): Promise<ListResourceTemplatesResult> {
-      const { items: resourceTemplates, ...rest } = await answer(registry.templates(), call)
+      const { items: resourceTemplates, ...rest } = await answer(
+        await sourced(registry.templates(), call, source => source.templates),
+        call,
+      )
       return { resourceTemplates, ...rest }
     },
     /** Resources by their own declaration, then those that templates list. */
     async resources(call: Call): Promise<ListResourcesResult> {
-      const fixed = await visible(registry.resources(), call)
+      const fixed = await visible(await sourced(registry.resources(), call, source => source.resources), call)
       const templates = await visible(registry.templates(), call)
       const found = new Map<string, ListResourcesResult['resources'][number]>(
         fixed.map(({ listing }) => [listing.uri, listing]),

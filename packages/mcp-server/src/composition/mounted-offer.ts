@@ -38,6 +38,18 @@ function renamed(offer: Tool | Resource | Prompt, prefix: string): object {
     return { ...offer, name, listing: { ...offer.listing, name } }
   }
   const name = prefixUri(prefix, offer.name)
+  if (offer.isSourced) {
+    const { uri, uriTemplate } = offer.listing as { uri?: string; uriTemplate?: string }
+    return {
+      ...offer,
+      name,
+      listing: {
+        ...offer.listing,
+        ...(uri !== undefined && { uri: prefixUri(prefix, uri) }),
+        ...(uriTemplate !== undefined && { uriTemplate: prefixUri(prefix, uriTemplate) }),
+      },
+    }
+  }
   // A resource without a name of its own is known by its URI.
   const shown = offer.listing.name === offer.name ? name : offer.listing.name
   if (!offer.template) {

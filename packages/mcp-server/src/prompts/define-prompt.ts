@@ -1,5 +1,5 @@
 import type { Prompt as PromptListing } from '@modelcontextprotocol/server'
-import { type Completer, completersOf } from '../completers.ts'
+import { type Completers, completersOf } from '../completers.ts'
 import type { Offer } from '../offers.ts'
 import { type CompiledSchema, compileSchema } from '../schemas/schema.ts'
 import type { AccessRule, AnyAuth } from '../tools/access-rule.ts'
@@ -13,7 +13,7 @@ export interface Prompt extends Offer {
   /** What `prompts/list` says of it. */
   readonly listing: PromptListing
   readonly input: CompiledSchema | undefined
-  readonly complete: ReadonlyMap<string, Completer<AnyCallContext>>
+  readonly complete: Completers
   readonly run: (input: unknown, context: AnyCallContext) => unknown
 }
 

@@ -4,7 +4,7 @@ import type {
   ResourceTemplateType,
 } from '@modelcontextprotocol/server'
 import { ConfigurationError } from '@sallyport/oauth'
-import { type Completer, completersOf } from '../completers.ts'
+import { type Completers, completersOf } from '../completers.ts'
 import type { Offer } from '../offers.ts'
 import type { AccessRule, AnyAuth } from '../tools/access-rule.ts'
 import type { AnyCallContext } from '../tools/call-context.ts'
@@ -19,6 +19,8 @@ interface ReadableOffer extends Offer {
   readonly kind: 'resource'
   readonly mimeType: string | undefined
   readonly cache: CacheHint | undefined
+  /** One of a source: its name is no URI. */
+  readonly isSourced?: true
   readonly run: (input: unknown, context: AnyCallContext) => unknown
 }
 
@@ -35,7 +37,7 @@ export interface TemplateResource extends ReadableOffer {
   readonly listing: ResourceTemplateType
   readonly template: ResourceTemplateMatcher
   readonly list: Lister | undefined
-  readonly complete: ReadonlyMap<string, Completer<AnyCallContext>>
+  readonly complete: Completers
 }
 
 /** Either. */

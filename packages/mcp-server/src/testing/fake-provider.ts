@@ -171,6 +171,8 @@ export function fakeProvider<const Id extends string>(
   const connect = ({ clock }: Pick<ProviderHost, 'clock'>): ConnectedProvider => {
     const use = (userId: string, scopes: readonly string[], chosen: string | undefined) =>
       about(chosen, () => connections.use(accounts.find(userId, chosen).key, scopes, clock(), userId))
+    const renew = (userId: string, scopes: readonly string[], chosen: string | undefined) =>
+      about(chosen, () => connections.renew(accounts.find(userId, chosen).key, scopes, clock()))
     return {
       login: loginOf({ clock }),
       isConnected: async (userId, scopes, account) =>
@@ -187,7 +189,8 @@ export function fakeProvider<const Id extends string>(
           const [known] = [...users].find(([, user]) => user === userId) ?? []
           return [{ id, label: name ?? sub ?? known ?? userId, isDefault: at === 0, state, scopes }]
         }),
-      token: async (userId, scopes, account) => use(userId, scopes, account),
+      token: async (userId, scopes, account, rejected) =>
+        rejected === undefined ? use(userId, scopes, account) : renew(userId, scopes, account),
       async fetch(userId, scopes, input, init, chosen) {
         const request = new Request(input, init)
         request.signal.throwIfAborted()
@@ -196,8 +199,7 @@ export function fakeProvider<const Id extends string>(
         const response = await callApi(userId, account, { scopes, request: request.clone() }, token.value)
         if (response.status !== 401) return response
         // As the real ones: a token that the API rejects is renewed once.
-        const renewed = about(chosen, () => connections.renew(account.key, scopes, clock()))
-        return callApi(userId, account, { scopes, request }, renewed.value)
+        return callApi(userId, account, { scopes, request }, renew(userId, scopes, chosen).value)
       },
       isApiUrl: url => apiFor(url) !== undefined,
     }

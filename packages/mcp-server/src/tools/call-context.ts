@@ -58,6 +58,12 @@ export interface AccountChoice {
   account?: string | undefined
 }
 
+/** Which token. */
+export interface TokenChoice extends AccountChoice {
+  /** A token of the same account that the API has just refused: another one than this, at the price of a refresh. */
+  rejected?: string | undefined
+}
+
 /** A tool with one provider need not name it; a tool without a provider has no token to ask for. */
 type ProviderArguments<ProviderId extends string> = [ProviderId] extends [never]
   ? [provider: never]
@@ -65,9 +71,9 @@ type ProviderArguments<ProviderId extends string> = [ProviderId] extends [never]
     ? [provider: ProviderId]
     : [provider?: ProviderId]
 
-type TokenArguments<ProviderId extends string> = [
+type TokenArguments<ProviderId extends string, Choice = AccountChoice> = [
   ...ProviderArguments<ProviderId>,
-  ...([ProviderId] extends [never] ? [] : [choice?: AccountChoice]),
+  ...([ProviderId] extends [never] ? [] : [choice?: Choice]),
 ]
 
 /**
@@ -89,7 +95,7 @@ export interface CallContext<
    * @throws {ProviderUnavailableError} when the provider cannot be reached now
    * @throws {ToolError} when the user has no such account; let it pass, the client is told
    */
-  readonly token: (...provider: TokenArguments<ProviderId>) => Promise<ExternalToken>
+  readonly token: (...provider: TokenArguments<ProviderId, TokenChoice>) => Promise<ExternalToken>
   /**
    * How the user's connection to a provider named in `auth` does: whether it works, what it lacks, and when a refresh
    * that failed is tried again. Throws nothing because of its state, and asks nobody but the store.
@@ -204,7 +210,12 @@ class HandlerContext implements AnyCallContext {
   // Its own, unlike the others: a client library that is given the context may copy it, as Octokit does.
   readonly token: AnyCallContext['token'] = async (provider, choice) => {
     const { connected, userId, scopes } = this.#ofUser(provider)
-    return this.#connecting(() => connected.token(userId, scopes, choice?.account))
+    const { account, rejected } = choice ?? {}
+    return this.#connecting(() =>
+      rejected === undefined
+        ? connected.token(userId, scopes, account)
+        : connected.token(userId, scopes, account, rejected),
+    )
   }
   readonly fetch: AnyCallContext['fetch'] = async (input, { account, ...init } = {}) => {
     const { signal } = this.#work.call

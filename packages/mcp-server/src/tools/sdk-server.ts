@@ -13,6 +13,7 @@ import { type CallServices, seesOffer } from '../calls/perform.ts'
 import { sdkCall } from '../calls/sdk-call.ts'
 import { createSubscriptions, type Subscriptions } from '../calls/subscriptions.ts'
 import type { ClientExchange } from '../elicit/exchange.ts'
+import type { Offer } from '../offers.ts'
 import { getPrompt } from '../prompts/get-prompt.ts'
 import type { Registry } from '../registry.ts'
 import { readResource } from '../resources/read-resource.ts'
@@ -60,12 +61,14 @@ export type Admission = { caller: Caller | ClientCaller | undefined } | { proble
 
 /** What is announced: changes only where they can be told. */
 export function capabilitiesOf(registry: Registry, hearsChanges: boolean): ServerCapabilities {
-  const offersResources = registry.resources().length + registry.templates().length > 0
-  const completes = [...registry.prompts(), ...registry.templates()].some(({ complete }) => complete.size > 0)
+  const has = (kind: Offer['kind']) => registry.offers().some(offer => offer.kind === kind)
+  const completes =
+    registry.sources().some(({ placeholders }) => placeholders.some(({ kind }) => kind !== 'tool')) ||
+    [...registry.prompts(), ...registry.templates()].some(({ complete }) => complete.size > 0)
   return {
     tools: { listChanged: hearsChanges },
-    ...(offersResources && { resources: { listChanged: hearsChanges, subscribe: hearsChanges } }),
-    ...(registry.prompts().length > 0 && { prompts: { listChanged: hearsChanges } }),
+    ...(has('resource') && { resources: { listChanged: hearsChanges, subscribe: hearsChanges } }),
+    ...(has('prompt') && { prompts: { listChanged: hearsChanges } }),
     ...(completes && { completions: {} }),
     logging: {},
   }

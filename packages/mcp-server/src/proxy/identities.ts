@@ -1,0 +1,176 @@
+import { systemClock } from '@sallyport/oauth'
+import { LRUCache } from 'lru-cache'
+import type { Asking } from '../composition/offer-source.ts'
+import type { AnyCallContext, Caller, ClientCaller } from '../tools/call-context.ts'
+import { createOwnToken } from './client-credentials.ts'
+import type { RemoteIdentity } from './connect-remote.ts'
+import type { ProxyCredentials, ProxySettings } from './proxy-options.ts'
+import { createRemoteSession, type RemoteSession } from './remote-session.ts'
+
+/** Remote sessions by whom the remote server sees: one for all callers, or one for each. */
+export interface Identities {
+  /** Whether it is one for all. */
+  readonly isShared: boolean
+  /**
+   * The session for a call.
+   *
+   * @throws {ConnectionRequiredError} when the caller must connect an account first
+   */
+  forCall(context: AnyCallContext): Promise<RemoteSession>
+  /**
+   * The session for a list; undefined when there is none for this caller. Throws as `forCall` does.
+   */
+  forList(asking: Asking): Promise<RemoteSession | undefined>
+  /** The one for all, once it is there. */
+  shared(): RemoteSession
+  close(): Promise<void>
+}
+
+/** How many callers have sessions at a time, and for how long one of them keeps what it does not use. */
+const maxSessions = 200
+const idleMs = 300_000
+/** How long what was read of a remote server's lists is taken for true, in milliseconds. */
+const keepSharedMs = 600_000
+const keepOwnMs = 60_000
+
+/** One caller's session, and what it sends. */
+interface Slot {
+  readonly session: RemoteSession
+  token: string | undefined
+  headers: Readonly<Record<string, string>>
+  renew: (rejected: string) => Promise<string>
+}
+
+/**
+ * Creates the sessions of a proxy; none of them is connected yet. A caller is the user, or the client that calls for
+ * itself: what one of them opens no other ever uses (R160).
+ */
+export function createIdentities(
+  settings: ProxySettings,
+  listener: { onChanged(): void; onLost(): void },
+): Identities {
+  const { credentials } = settings
+  const now = () => performance.now()
+  let shared: RemoteSession | undefined
+  const slots = new LRUCache<string, Slot>({
+    max: maxSessions,
+    ttl: idleMs,
+    updateAgeOnGet: true,
+    ttlAutopurge: true,
+    dispose: ({ session }) => void session.retire(),
+  })
+  const slotOf = (caller: Caller | ClientCaller | undefined): Slot => {
+    const key = keyOf(caller)
+    const known = slots.get(key)
+    if (known) return known
+    const slot: Slot = {
+      session: createRemoteSession(
+        settings,
+        {
+          headers: () => slot.headers,
+          ...(isOfProvider(credentials) && {
+            auth: {
+              token: async () => slot.token,
+              async onUnauthorized() {
+                if (slot.token !== undefined) slot.token = await slot.renew(slot.token)
+              },
+            },
+          }),
+        },
+        { keepMs: keepOwnMs, now },
+      ),
+      token: undefined,
+      headers: {},
+      renew: rejected => Promise.resolve(rejected),
+    }
+    slots.set(key, slot)
+    return slot
+  }
+  const sharedSession = () => {
+    shared ??= createRemoteSession(settings, sharedIdentity(credentials), {
+      keepMs: keepSharedMs,
+      now,
+      ...listener,
+    })
+    return shared
+  }
+  const withHeaders = async (caller: Caller | ClientCaller | undefined, headersFor: HeadersOf) => {
+    // Asked before the slot is there: what fails leaves none behind.
+    const headers = await headersFor(caller)
+    const slot = slotOf(caller)
+    slot.headers = headers
+    return slot.session
+  }
+
+  return {
+    isShared: !isOfProvider(credentials) && typeof credentials !== 'function',
+    async forCall({ caller, token }) {
+      if (typeof credentials === 'function') return withHeaders(caller, credentials)
+      if (!isOfProvider(credentials)) return sharedSession()
+      const { provider } = credentials
+      const { value } = await token(provider)
+      const slot = slotOf(caller)
+      slot.token = value
+      slot.renew = async rejected => (await token(provider, { rejected })).value
+      return slot.session
+    },
+    async forList({ caller, services }) {
+      if (typeof credentials === 'function') return withHeaders(caller, credentials)
+      if (!isOfProvider(credentials)) return sharedSession()
+      const { provider, scopes = [] } = credentials
+      const connected = services.providers.get(provider)?.connected
+      if (!connected || caller?.principal !== 'user') return undefined
+      const { userId } = caller
+      const { value } = await connected.token(userId, scopes)
+      const slot = slotOf(caller)
+      slot.token = value
+      slot.renew = async rejected => (await connected.token(userId, scopes, undefined, rejected)).value
+      return slot.session
+    },
+    shared: sharedSession,
+    async close() {
+      const ending = [...slots.values()].map(({ session }) => session.retire())
+      slots.clear()
+      const last = shared
+      shared = undefined
+      await Promise.all([...ending, last?.retire()])
+    },
+  }
+}
+
+type HeadersOf = Extract<ProxyCredentials, (...caller: never[]) => unknown>
+
+const isOfProvider = (
+  credentials: ProxyCredentials | undefined,
+): credentials is Extract<ProxyCredentials, { provider: string }> =>
+  typeof credentials === 'object' && 'provider' in credentials
+
+/** Users are never taken for clients, nor anybody for nobody. */
+const keyOf = (caller: Caller | ClientCaller | undefined): string =>
+  caller === undefined
+    ? 'nobody'
+    : caller.principal === 'user'
+      ? `user:${caller.userId}`
+      : `client:${caller.issuer} ${caller.clientId}`
+
+function sharedIdentity(credentials: ProxyCredentials | undefined): RemoteIdentity {
+  const none = { headers: () => ({}) }
+  if (credentials === undefined || typeof credentials === 'function') return none
+  if ('bearer' in credentials) return { ...none, auth: { token: async () => credentials.bearer } }
+  if ('headers' in credentials) return { headers: () => credentials.headers }
+  if (!('tokenUrl' in credentials)) return none
+  const own = createOwnToken(credentials, systemClock)
+  let sent: string | undefined
+  return {
+    ...none,
+    auth: {
+      async token() {
+        sent = await own.get()
+        return sent
+      },
+      async onUnauthorized() {
+        await own.get(sent)
+      },
+    },
+  }
+}
