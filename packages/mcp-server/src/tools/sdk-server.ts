@@ -61,14 +61,14 @@ export type Admission = { caller: Caller | ClientCaller | undefined } | { proble
 
 /** What is announced: changes only where they can be told. */
 export function capabilitiesOf(registry: Registry, hearsChanges: boolean): ServerCapabilities {
-  const has = (kind: Offer['kind']) => registry.offers().some(offer => offer.kind === kind)
+  const kinds = new Set<Offer['kind']>(registry.offers().map(({ kind }) => kind))
   const completes =
     registry.sources().some(({ placeholders }) => placeholders.some(({ kind }) => kind !== 'tool')) ||
     [...registry.prompts(), ...registry.templates()].some(({ complete }) => complete.size > 0)
   return {
     tools: { listChanged: hearsChanges },
-    ...(has('resource') && { resources: { listChanged: hearsChanges, subscribe: hearsChanges } }),
-    ...(has('prompt') && { prompts: { listChanged: hearsChanges } }),
+    ...(kinds.has('resource') && { resources: { listChanged: hearsChanges, subscribe: hearsChanges } }),
+    ...(kinds.has('prompt') && { prompts: { listChanged: hearsChanges } }),
     ...(completes && { completions: {} }),
     logging: {},
   }
