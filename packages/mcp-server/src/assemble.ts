@@ -154,7 +154,7 @@ export async function assemble(
       store &&
       secrets &&
       createSignIn({
-        serverName: identity.name,
+        serverName: identity.info.title ?? identity.info.name,
         publicUrl,
         resource,
         config,
@@ -327,7 +327,7 @@ export async function assemble(
             authorization_servers: [verifier.issuer],
             ...(scopes.length > 0 && { scopes_supported: scopes }),
             bearer_methods_supported: ['header'],
-            resource_name: identity.name,
+            resource_name: identity.info.title ?? identity.info.name,
             ...(verifier.dpop && { dpop_signing_alg_values_supported: verifier.dpop.algorithms }),
           },
         },

@@ -35,6 +35,7 @@ import { createRemoteSource } from './proxy/remote-source.ts'
 import { createRegistry } from './registry.ts'
 import { type AnyResourceDefinition, defineResource } from './resources/define-resource.ts'
 import type { Server, ServerOptions, SignedInBy, StartOptions } from './server.ts'
+import { serverInfo } from './server-info.ts'
 import { partsOf, rememberParts, type ServerParts } from './server-parts.ts'
 import { checkOffers, isDevelopmentSignIn } from './sign-in.ts'
 import { startStdio } from './stdio/start-stdio.ts'
@@ -67,6 +68,7 @@ export function createServerOf<
   const registry = shared?.registry ?? createRegistry()
   const http = shared?.http ?? createHttpLayers()
   const mounts = shared?.mounts ?? []
+  const identity = { info: serverInfo(options), instructions: options.instructions }
   const lists = listSettings(options)
   const changes =
     shared?.changes ??
@@ -136,7 +138,7 @@ export function createServerOf<
     const settings = merged()
     assembled = await assemble(
       {
-        identity: { name: options.name, version: options.version, instructions: options.instructions },
+        identity,
         config: configured(),
         environment,
         registry,
@@ -261,9 +263,7 @@ export function createServerOf<
     logger().info({ url: server.url }, 'ready')
   }
   const serveOverStdio = async () => {
-    const { name, version, instructions } = options
     const { port, token } = configured()
-    const identity = { name, version, instructions }
     registry.prepare()
     if (token === undefined && registry.offers().every(offer => !offer.rule)) {
       freeze()

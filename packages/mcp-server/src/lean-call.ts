@@ -186,12 +186,12 @@ function directAnswer(
   era: Call['era'],
   id: RequestId,
   result: CallToolResult,
-  { name, version }: ServerIdentity,
+  { info }: ServerIdentity,
 ): string {
   if (era === 'legacy') return JSON.stringify({ result, jsonrpc: '2.0', id })
   const _meta = {
     ...result._meta,
-    [SERVER_INFO_META_KEY]: result._meta?.[SERVER_INFO_META_KEY] ?? { name, version },
+    [SERVER_INFO_META_KEY]: result._meta?.[SERVER_INFO_META_KEY] ?? info,
   }
   return JSON.stringify({ result: { ...result, resultType: 'complete', _meta }, jsonrpc: '2.0', id })
 }

@@ -1,4 +1,4 @@
-import type { CacheHint, ServerNotifier } from '@modelcontextprotocol/server'
+import type { CacheHint, Icon, ServerNotifier } from '@modelcontextprotocol/server'
 import type { Admin, Clock, RandomBytes, RecordedEventSink, Store } from '@sallyport/oauth'
 import type { Hono } from 'hono'
 import type { CallFilter, CallKind, CallMiddleware } from './composition/call-middleware.ts'
@@ -30,9 +30,17 @@ export interface ServerOptions<
   I extends string | ExternalIssuer | undefined = string | ExternalIssuer | undefined,
 > extends Settings,
     SignInOptions<Scope> {
-  /** Name of the server, for users and clients. */
+  /** Name of the server, for clients. */
   name: string
   version: string
+  /** Name for people, on the consent page too. Default: the name. */
+  title?: string
+  /** What the server is for; clients may show it to users. */
+  description?: string
+  /** Where people can read more about it. */
+  websiteUrl?: string
+  /** Pictures for the client's list of servers. */
+  icons?: readonly Icon[]
   /** How the tools are meant to be used, for the model. */
   instructions?: string
   /**
@@ -150,8 +158,9 @@ export interface PromptDefinition<Input extends Schema | undefined, A, Known = o
 /** How to start. */
 export interface StartOptions {
   /**
-   * Default `http`. `mounted`: another server listens and hands requests to `fetch` or has `app` mounted at its root;
-   * everything is checked and made ready, and whoever listens closes this server with its own.
+   * Default: what `SALLYPORT_TRANSPORT` says, `http` or `stdio`; else `http`. `mounted`: another server listens and
+   * hands requests to `fetch` or has `app` mounted at its root; everything is checked and made ready, and whoever
+   * listens closes this server with its own.
    */
   transport?: 'http' | 'stdio' | 'mounted'
   /** Prints nothing. Default false. */

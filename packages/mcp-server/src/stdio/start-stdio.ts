@@ -115,7 +115,7 @@ function userOfBrowser(
     issuer: parts.issuer,
     resource: parts.resource,
     clientId: parts.clientId,
-    clientName: `${parts.identity.name} (on this computer)`,
+    clientName: `${parts.identity.info.title ?? parts.identity.info.name} (on this computer)`,
     // Our own authorization server is in this process.
     fetch: (url, init) => (isOwnIssuer ? parts.serve(new Request(url, init)) : fetch(url, init)),
     clock,

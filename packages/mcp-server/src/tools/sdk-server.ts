@@ -1,4 +1,5 @@
 import {
+  type Implementation,
   McpServer,
   ProtocolError,
   ProtocolErrorCode,
@@ -23,8 +24,7 @@ import { errorResult } from './tool-result.ts'
 
 /** What a server tells its clients about itself. */
 export interface ServerIdentity {
-  name: string
-  version: string
+  info: Implementation
   /** How the tools are meant to be used, for the model. */
   instructions?: string | undefined
 }
@@ -80,12 +80,12 @@ export function capabilitiesOf(registry: Registry, hearsChanges: boolean): Serve
  */
 export function createSdkServer(parts: SdkServerParts, use: SdkServerUse): McpServer {
   const { registry, services, lists } = parts
-  const { name, version, instructions } = parts.identity
+  const { info, instructions } = parts.identity
   const capabilities = capabilitiesOf(registry, use.hearsChanges)
-  const mcp = new McpServer(
-    { name, version },
-    { ...(instructions !== undefined && { instructions }), capabilities },
-  )
+  const mcp = new McpServer(info, {
+    ...(instructions !== undefined && { instructions }),
+    capabilities,
+  })
   const { server } = mcp
   const callOf = async (request: AnyRequest, context: ServerContext): Promise<Call> =>
     sdkCall(
