@@ -88,6 +88,8 @@ export interface Config {
   auditPath: string | undefined
   /** Undefined: none. */
   token: string | undefined
+  /** How `start()` serves when it is not told. */
+  transport: 'http' | 'stdio'
   sessionProvider: SessionProvider
   /** Defined when `sessionProvider` is `redis`. */
   redisUrl: string | undefined
@@ -155,6 +157,7 @@ const schema = z.object({
       error: 'SALLYPORT_TOKEN must be one access token, and nothing else.',
     })
     .optional(),
+  SALLYPORT_TRANSPORT: choice('SALLYPORT_TRANSPORT', ['http', 'stdio']).default('http'),
   SESSION_PROVIDER: choice('SESSION_PROVIDER', ['file', 'memory', 'redis']).optional(),
   SESSION_REDIS_URL: z.string().optional(),
   SESSION_REDIS_WAIT_FOR: choice('SESSION_REDIS_WAIT_FOR', [
@@ -259,6 +262,7 @@ export function loadConfig(settings: Settings, environment: Environment): Config
     trustedProxies: values.SALLYPORT_TRUSTED_PROXIES,
     auditPath: values.SALLYPORT_AUDIT_LOG,
     token: values.SALLYPORT_TOKEN,
+    transport: values.SALLYPORT_TRANSPORT,
     ...checkedSession(values.SESSION_PROVIDER, values.SESSION_REDIS_URL, values.SESSION_REDIS_WAIT_FOR),
     sandbox: values.OAUTH_SANDBOX,
     lifetimes: {

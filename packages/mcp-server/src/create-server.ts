@@ -353,11 +353,12 @@ export function createServerOf<
     },
     async start(start = {}) {
       try {
-        if (start.transport === 'stdio') {
+        const transport = start.transport ?? configured().transport
+        if (transport === 'stdio') {
           // The client has gone. What listens for the browser would keep the process.
           process.stdin.once('close', () => void server.close())
           await serveOverStdio()
-        } else if (start.transport === 'mounted') await startMounted()
+        } else if (transport === 'mounted') await startMounted()
         else await startHttp(start)
       } catch (error) {
         const isOurs = error instanceof ConfigurationError || error instanceof StoreUnavailableError

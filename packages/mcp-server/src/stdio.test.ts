@@ -53,3 +53,28 @@ describe.each(eras)('a %s client that starts the server as its own process', (er
     await client.close()
   }, 20_000)
 })
+
+it('the same file serves over stdio when the environment says so, without a word on stdout that is not the protocol', async () => {
+  const transport = new StdioClientTransport({
+    command: process.execPath,
+    args: [
+      '--conditions=sallyport-source',
+      fileURLToPath(new URL('process-main.fixture.ts', import.meta.url)),
+    ],
+    stderr: 'ignore',
+    env: {
+      SALLYPORT_TRANSPORT: 'stdio',
+      SALLYPORT_SECRET: 'a-secret-for-tests-that-is-long-enough-0123456789',
+      SESSION_PROVIDER: 'memory',
+      PORT: String(await freePort()),
+    },
+  })
+  const client = new Client({ name: 'test', version: '1' })
+  const notUnderstood: Error[] = []
+  client.onerror = error => notUnderstood.push(error)
+  await client.connect(transport)
+  const { tools } = await client.listTools()
+  expect(tools.map(({ name }) => name)).toEqual(['whoami'])
+  expect(notUnderstood).toEqual([])
+  await client.close()
+}, 60_000)
