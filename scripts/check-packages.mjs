@@ -62,23 +62,31 @@ try {
     ]) {
       if (!listing.includes(`${wanted}\n`)) throw new Error(`${file} lacks ${wanted}`)
     }
-    if (/\.test\.|\/src\//.test(listing)) throw new Error(`${file} carries sources or tests`)
+    if (/package\/dist\/.*\.test\.|\/src\//.test(listing)) throw new Error(`${file} carries sources or tests`)
   }
   const dependencies = {}
+  let client
   for (const file of files) {
     const packed = JSON.parse(run('tar', ['-xOzf', file, 'package/package.json'], folder))
     // Without what only tests need: the test kit must load without a client, and without a test runner.
-    const { vitest: _, '@modelcontextprotocol/client': __, ...peers } = packed.peerDependencies ?? {}
+    const { vitest: _, '@modelcontextprotocol/client': itsClient, ...peers } = packed.peerDependencies ?? {}
+    client ??= itsClient
     Object.assign(dependencies, peers, { [packed.name]: `file:${file}` })
   }
-  writeFileSync(
-    join(project, 'package.json'),
-    JSON.stringify({ name: 'empty', private: true, type: 'module', dependencies }),
-  )
+  const manifest = { name: 'empty', private: true, type: 'module', dependencies }
+  writeFileSync(join(project, 'package.json'), JSON.stringify(manifest))
   install()
   writeFileSync(join(project, 'check.js'), subpaths.map(path => `await import('${path}')`).join('\n'))
   run('node', ['check.js'], project)
   run('node', [join('node_modules', '.bin', 'sallyport'), 'help'], project)
+  // What `sallyport init` makes, on the packages as they are installed.
+  run('node', [join('node_modules', '.bin', 'sallyport'), 'init', 'made'], project)
+  const made = readFileSync(join(project, 'made', 'package.json'), 'utf8')
+  if (/catalog:|workspace:/.test(made)) throw new Error(`what was made cannot be installed:\n${made}`)
+  dependencies['@modelcontextprotocol/client'] = client
+  writeFileSync(join(project, 'package.json'), JSON.stringify(manifest))
+  install()
+  run('node', ['--test'], join(project, 'made'))
   console.log(`imported ${subpaths.join(', ')}`)
 } finally {
   rmSync(folder, { recursive: true, force: true })
