@@ -11,6 +11,17 @@ const pages = [
 ]
 const read = (path: string) => readFileSync(join(root, path), 'utf8')
 
+/** The headings of a page as GitHub addresses them. */
+const anchors = (page: string): ReadonlySet<string> =>
+  new Set(
+    [...page.replaceAll(/^```[\s\S]*?^```$/gm, '').matchAll(/^#+ (.+)$/gm)].map(match =>
+      match[1]!
+        .toLowerCase()
+        .replaceAll(/[^\p{L}\p{N}\s_-]/gu, '')
+        .replaceAll(' ', '-'),
+    ),
+  )
+
 describe.each(pages)('%s', page => {
   it('shows only code that is compiled and tested: every block is the file or region it names', () => {
     expect(read(page)).toBe(pullExamples(read(page), path => read(path)))
@@ -20,6 +31,15 @@ describe.each(pages)('%s', page => {
     const links = [...read(page).matchAll(/\]\((?!https?:|#)([^)#]+)/g)].map(match => match[1]!)
     const broken = links.filter(link => !existsSync(join(root, dirname(page), link)))
     expect(broken).toEqual([])
+  })
+
+  it('links to headings that exist', () => {
+    const links = [...read(page).matchAll(/\]\((?!https?:)([^)#]*\.md)?#([^)]+)\)/g)]
+    const broken = links.filter(([, file, anchor]) => {
+      const target = file === undefined ? page : join(dirname(page), file)
+      return !anchors(read(target)).has(anchor!)
+    })
+    expect(broken.map(([link]) => link)).toEqual([])
   })
 
   it('names only commands of this workspace in shell blocks', () => {
