@@ -113,6 +113,22 @@ describe('Octokit', () => {
     expect(seenTokens('/user')).toEqual(['Bearer access-1'])
   })
 
+  it('takes the context of a call, whose functions are those of a class', async () => {
+    class Context {
+      get token() {
+        return access.token
+      }
+      get fetch() {
+        return access.fetch
+      }
+    }
+    upstream.script('/user', { body: { login: 'octocat' } })
+    const auth = new Context()
+    const octokit = new Octokit({ authStrategy: octokitAuth, auth, baseUrl: upstream.origin })
+    expect((await octokit.request('GET /user')).data).toEqual({ login: 'octocat' })
+    expect(await octokit.auth()).toMatchObject({ token: 'access-1' })
+  })
+
   it('a token the API rejects is renewed, and the call goes on', async () => {
     upstream.script('/issues', rejectsFirst([]))
     expect((await octokit().request('GET /issues')).data).toEqual([])

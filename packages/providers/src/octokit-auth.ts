@@ -23,7 +23,9 @@ export interface OctokitAuth {
  * The `authStrategy` of Octokit for the user of a tool's call, who is given as `auth`: requests are sent as `fetch` of
  * the call does, so that the token goes to the provider's APIs only and one that is rejected is renewed once.
  */
-export function octokitAuth(access: UserAccess): OctokitAuth {
+export function octokitAuth(given: UserAccess & { octokitOptions?: { auth?: UserAccess } }): OctokitAuth {
+  // Octokit gives a copy of `auth`, in which the members of a call context, an object of a class, are missing.
+  const access = given.octokitOptions?.auth ?? given
   const authenticate = async () => {
     const { value } = await access.token()
     return { type: 'token' as const, tokenType: 'oauth' as const, token: value }
