@@ -51,7 +51,7 @@ describe.each(eras)('a %s client that starts the server as its own process', (er
     await expect(client.getPrompt({ name: 'review' })).rejects.toMatchObject(refused)
     await expect(client.callTool({ name: 'hidden', arguments: {} })).rejects.toThrow(/not found/)
     await client.close()
-  }, 20_000)
+  }, 60_000)
 })
 
 it('the same file serves over stdio when the environment says so, without a word on stdout that is not the protocol', async () => {
