@@ -31,6 +31,8 @@ import {
   withoutBaseScope,
 } from './external-issuer.ts'
 import { createHostCheck } from './host-check.ts'
+import type { InBandChallenges } from './in-band-challenge.ts'
+import { securitySchemes } from './in-band-challenge.ts'
 import type { InFlight } from './in-flight.ts'
 import { checkIssuerOptions } from './issuer-options.ts'
 import { loadSecrets } from './load-secrets.ts'
@@ -101,6 +103,7 @@ export interface Ingredients {
   allowedOrigins: readonly string[]
   /** Default: as soon as something is protected and nothing is open to everybody. */
   challengeOnConnect: boolean | undefined
+  inBandChallenges: InBandChallenges
   maxBodyBytes: number
   sessions: SessionOptions
   timing: Partial<ExchangeTiming>
@@ -224,7 +227,13 @@ export async function assemble(
     identity,
     registry,
     services,
-    lists: createLists(registry, services, ingredients.lists),
+    lists: createLists(registry, services, {
+      ...ingredients.lists,
+      ...(verifier &&
+        ingredients.inBandChallenges !== false && {
+          securitySchemes: tool => securitySchemes(tool, trusted === undefined),
+        }),
+    }),
   }
   const sessionSealer = createSealer(ring, random, 'mcp-session')
   const shared = shareChanges(ingredients.changes, {
@@ -290,6 +299,7 @@ export async function assemble(
     clock,
     leanCalls: ingredients.leanCalls,
     challengeOnConnect: verifier !== undefined && (ingredients.challengeOnConnect ?? protectsEverything),
+    inBandChallenges: ingredients.inBandChallenges,
     maxBodyBytes: ingredients.maxBodyBytes,
     onError,
   })

@@ -7,13 +7,14 @@ import {
   StoreUnavailableError,
 } from '@sallyport/oauth'
 import { bearerChallenge, type Challenge } from './bearer-challenge.ts'
+import type { Refusal } from './in-band-challenge.ts'
 import { jsonResponse, unavailableResponse } from './json-response.ts'
 import type { Operation } from './operation.ts'
 import { hasScopes as eachForItself, type HasScopes } from './scope-hierarchy.ts'
 import { type Caller, type ClientCaller, callerOf } from './tools/call-context.ts'
 
 /** Who calls, or the answer that sends the client to sign in. */
-export type GateResult = { caller: Caller | ClientCaller | undefined } | { response: Response }
+export type GateResult = { caller: Caller | ClientCaller | undefined } | Refusal
 
 /** Stands before every operation on the MCP endpoint. */
 export type BearerGate = (request: Request, operation: Operation) => Promise<GateResult>
@@ -53,21 +54,28 @@ export function createBearerGate(options: {
     description: string,
     error?: Challenge['error'],
     headers: Readonly<Record<string, string>> = {},
-  ): GateResult => ({
-    response: jsonResponse({ ...(error && { error }), error_description: description }, status, {
-      ...headers,
-      'WWW-Authenticate': bearerChallenge({
-        scheme,
-        ...(error && { error, description }),
-        // A token that lacks a scope would lack it with a key as well.
-        ...(dpopAlgorithms && (scheme === 'DPoP' || status !== 403) && { dpopAlgorithms }),
-        metadataUrl,
-        scopes: operation.challengeScopes,
-        ...(error === 'insufficient_user_authentication' &&
-          operation.maxAgeSeconds !== undefined && { maxAgeSeconds: operation.maxAgeSeconds }),
+  ): GateResult => {
+    const challenge: Challenge = {
+      scheme,
+      ...(error && { error, description }),
+      // A token that lacks a scope would lack it with a key as well.
+      ...(dpopAlgorithms && (scheme === 'DPoP' || status !== 403) && { dpopAlgorithms }),
+      metadataUrl,
+      scopes: operation.challengeScopes,
+      ...(error === 'insufficient_user_authentication' &&
+        operation.maxAgeSeconds !== undefined && { maxAgeSeconds: operation.maxAgeSeconds }),
+    }
+    return {
+      response: jsonResponse({ ...(error && { error }), error_description: description }, status, {
+        ...headers,
+        'WWW-Authenticate': bearerChallenge(challenge),
       }),
-    }),
-  })
+      // In a result there is no status, so that an error has to say what is missing when nothing was presented.
+      inBand: isMissing(error)
+        ? bearerChallenge({ ...challenge, error: error ?? 'insufficient_scope', description })
+        : undefined,
+    }
+  }
 
   return async (request, operation) => {
     const header = request.headers.get('authorization')?.trim()
@@ -145,6 +153,10 @@ export function createBearerGate(options: {
       : verifier.verifyAccessToken(value, resource)
   }
 }
+
+/** Whether the caller lacks something, rather than having presented something that is wrong. */
+const isMissing = (error: Challenge['error']): boolean =>
+  error === undefined || error === 'insufficient_scope' || error === 'insufficient_user_authentication'
 
 const invalidToken: Refused = {
   error: 'invalid_token',

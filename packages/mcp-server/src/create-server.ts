@@ -154,6 +154,7 @@ export function createServerOf<
         allowedHosts: options.allowedHosts ?? [],
         allowedOrigins: options.allowedOrigins ?? [],
         challengeOnConnect: options.challengeOnConnect,
+        inBandChallenges: options.inBandChallenges ?? false,
         maxBodyBytes: options.maxBodyBytes ?? 1_048_576,
         sessions: options.sessions ?? {},
         timing: options.questionTiming ?? {},

@@ -11,6 +11,7 @@ import type { GuardedChanges } from './calls/changes.ts'
 import type { ClientExchange } from './elicit/exchange.ts'
 import type { OpenRound } from './elicit/open-round.ts'
 import { createUrlRequiredExchange } from './elicit/url-required.ts'
+import { type InBandChallenges, inBandAnswer } from './in-band-challenge.ts'
 import { jsonHeaders, jsonResponse } from './json-response.ts'
 import { answerLean, readLeanCall } from './lean-call.ts'
 import { createListening, maxListening } from './listening.ts'
@@ -52,6 +53,7 @@ export function createMcpEndpoint(options: {
   /** Answers calls that need no stream without the SDK's engine. */
   leanCalls: boolean
   challengeOnConnect: boolean
+  inBandChallenges: InBandChallenges
   maxBodyBytes: number
   onError: (error: Error) => void
 }): McpEndpoint {
@@ -107,7 +109,13 @@ export function createMcpEndpoint(options: {
   async function answer(request: Request, bytes: Uint8Array | undefined): Promise<string | Response> {
     const body = bytes && parseJson(bytes)
     const passed = await gate(request, judgeOperation(body, parts.registry, options.challengeOnConnect))
-    if ('response' in passed) return passed.response
+    if ('response' in passed) {
+      const { identity } = parts
+      return (
+        inBandAnswer(request, body, passed, { clients: options.inBandChallenges, identity }) ??
+        passed.response
+      )
+    }
     if (bytes && body === undefined) {
       const error = { code: -32700, message: 'Parse error: send one JSON-RPC message.' }
       return jsonResponse({ jsonrpc: '2.0', id: null, error }, 400)

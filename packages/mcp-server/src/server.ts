@@ -8,6 +8,7 @@ import type { RequestEnvironment } from './create-mcp-app.ts'
 import type { ExchangeTiming } from './elicit/exchange.ts'
 import type { Environment } from './environment.ts'
 import type { ExternalIssuer } from './external-issuer.ts'
+import type { InBandChallenges } from './in-band-challenge.ts'
 import type { Log } from './log.ts'
 import type { OfferHandle } from './offers.ts'
 import type { ArgumentCompleters, PromptDescription, PromptResult } from './prompts/prompt-description.ts'
@@ -68,6 +69,12 @@ export interface ServerOptions<
   allowedOrigins?: readonly string[]
   /** Ask for sign-in when a client connects. Default: as soon as one tool is protected and none is public. */
   challengeOnConnect?: boolean
+  /**
+   * Tells clients what a protected tool lacks in the tool's result (`_meta["mcp/www_authenticate"]`) in place of 401 and
+   * 403, and says in `tools/list` what each tool needs (`securitySchemes`), as ChatGPT wants it. Other clients need the
+   * status: name those that do not, such as `userAgent => userAgent.startsWith('openai-mcp')`. Default false.
+   */
+  inBandChallenges?: InBandChallenges
   /** How many items one answer to a list holds. Default: all; some clients read the first answer only. */
   pageSize?: number
   /**

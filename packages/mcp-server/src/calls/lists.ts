@@ -6,9 +6,11 @@ import type {
   ListToolsResult,
 } from '@modelcontextprotocol/server'
 import type { Asking, OfferSource } from '../composition/offer-source.ts'
+import type { SecurityScheme } from '../in-band-challenge.ts'
 import type { Offer } from '../offers.ts'
 import type { Registry } from '../registry.ts'
 import type { Call } from '../tools/call-context.ts'
+import type { Tool } from '../tools/define-tool.ts'
 import { pageOf } from './pages.ts'
 import { type CallServices, callerFor, isVisible, mayUse, perform } from './perform.ts'
 
@@ -18,6 +20,8 @@ export interface ListSettings {
   pageSize: number | undefined
   /** How long clients may keep lists. Private as soon as auth is involved (R199). */
   cache: CacheHint | undefined
+  /** Says what a tool asks of its caller. Default: nothing is said. */
+  securitySchemes?: (tool: Tool) => readonly SecurityScheme[]
 }
 
 type Listed = Offer & { readonly listing: object }
@@ -70,13 +74,21 @@ export function createLists(registry: Registry, services: CallServices, settings
     return { items: items.map(({ listing }) => listing as O['listing']), ...rest, ...hints(offers, call) }
   }
 
+  /** Said twice: some clients read first-class members, others `_meta` only. */
+  const protectedListing = <L extends { name: string; _meta?: object | undefined }>(listing: L): L => {
+    const tool = registry.tool(listing.name)
+    const schemes = tool && settings.securitySchemes?.(tool)
+    if (!schemes) return listing
+    return { ...listing, securitySchemes: schemes, _meta: { ...listing._meta, securitySchemes: schemes } }
+  }
+
   return {
     async tools(call: Call): Promise<ListToolsResult> {
-      const { items: tools, ...rest } = await answer(
+      const { items, ...rest } = await answer(
         await sourced(registry.tools(), call, source => source.tools),
         call,
       )
-      return { tools, ...rest }
+      return { tools: settings.securitySchemes ? items.map(protectedListing) : items, ...rest }
     },
     async prompts(call: Call): Promise<ListPromptsResult> {
       const { items: prompts, ...rest } = await answer(
