@@ -53,6 +53,9 @@ import {
   type SignInOptions,
   type SignInParts,
 } from './sign-in.ts'
+import { type TaskOptions, taskOptions } from './tasks/task-options.ts'
+import { createTaskRecords } from './tasks/task-records.ts'
+import { createTasks, type Tasks } from './tasks/tasks.ts'
 import { createSdkServer, type SdkServerParts, type ServerIdentity } from './tools/sdk-server.ts'
 
 /** A server whose parts are made and joined. */
@@ -62,6 +65,8 @@ export interface Assembled {
   url: string
   /** What calls share, whichever way they come. */
   services: CallServices
+  /** Calls that go on after they were answered. */
+  tasks: Tasks
   /** Changes as they reach those who may hear of them. */
   changes: GuardedChanges
   /** Who vouches for callers; undefined where nobody does. */
@@ -107,6 +112,7 @@ export interface Ingredients {
   maxBodyBytes: number
   sessions: SessionOptions
   timing: Partial<ExchangeTiming>
+  tasks: TaskOptions
   log: Log
   emit: EventSink
   clock: Clock
@@ -223,8 +229,25 @@ export async function assemble(
   const stopping = stop.signal
   const timing = { ...defaultTiming, ...ingredients.timing }
   const onError = (error: Error) => log.debug({ err: error }, 'mcp')
+  const tasks = createTasks({
+    ...taskOptions(ingredients.tasks),
+    records: createTaskRecords({
+      store: kept,
+      sealer: createSealer(ring, random, 'call-task'),
+      tenant: kept.tenant,
+      clock,
+      random,
+    }),
+    registry,
+    services,
+    grants: kept,
+    timing,
+    stopping,
+    clock,
+  })
   const sdkParts: SdkServerParts = {
     identity,
+    tasks,
     registry,
     services,
     lists: createLists(registry, services, {
@@ -307,12 +330,14 @@ export async function assemble(
     onRevoked({ grantId }) {
       changes.endGrant(grantId)
       mcp.endGrant(grantId)
+      tasks.endGrant(grantId)
     },
     onSynced: () => {},
   })
   return {
     url: resource,
     services,
+    tasks,
     changes,
     vouching: verifier && {
       verifyAccessToken: (value, resource) => verifier.verifyAccessToken(value, resource),
@@ -358,6 +383,7 @@ export async function assemble(
     },
     async close() {
       await mcp.close()
+      await tasks.close()
       unwatch()
       await shared.close()
       await background?.stop()

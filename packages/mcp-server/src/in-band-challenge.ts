@@ -40,7 +40,7 @@ export function inBandAnswer(
   if (inBand === undefined || clients === false) return undefined
   if (typeof clients === 'function' && !clients(request.headers.get('user-agent') ?? '')) return undefined
   if (!isJSONRPCRequest(body) || body.method !== 'tools/call') return undefined
-  const { name, version } = identity
+  const { name, version } = identity.info
   const isModern = body.params?._meta?.[PROTOCOL_VERSION_META_KEY] !== undefined
   const result = {
     content: [{ type: 'text', text: 'The user has to sign in, or allow more, before this can be used.' }],

@@ -106,6 +106,7 @@ export type {
 } from './server.ts'
 export type { SessionOptions } from './sessions/sessions.ts'
 export type { SignInOptions } from './sign-in.ts'
+export type { TaskOptions } from './tasks/task-options.ts'
 export type { Allow, AnyAuth, Auth } from './tools/access-rule.ts'
 export type {
   AccountChoice,
@@ -119,5 +120,5 @@ export type {
   TokenChoice,
   ToolLog,
 } from './tools/call-context.ts'
-export type { ResultOf, ToolDescription } from './tools/tool-description.ts'
+export type { ResultOf, TaskSupport, ToolDescription } from './tools/tool-description.ts'
 export { ToolError } from './tools/tool-error.ts'

@@ -54,7 +54,8 @@ export function readLeanCall({ headers }: Request, body: unknown, registry: Regi
   if ('inputResponses' in params || 'requestState' in params || 'task' in params) return undefined
   const tool = registry.tool(name)
   // Parameters in headers have to be compared; what is hidden has to look as if it did not exist.
-  if (!tool?.enabled || tool.paramHeaders || tool.rule?.hidden) return undefined
+  // What may become a task goes on when there is nobody left to answer.
+  if (!tool?.enabled || tool.paramHeaders || tool.rule?.hidden || tool.task !== 'forbidden') return undefined
   if (!isJsonContentType(headers.get('content-type'))) return undefined
 
   const version = headers.get('mcp-protocol-version')

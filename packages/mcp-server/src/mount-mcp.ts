@@ -18,6 +18,8 @@ import { createListening, maxListening } from './listening.ts'
 import { judgeOperation } from './operation.ts'
 import { isPlainEncoding, parseJson, readBody } from './read-body.ts'
 import type { Sessions } from './sessions/sessions.ts'
+import { listensUnaware, withoutContent } from './tasks/task-methods.ts'
+import { tasksRequired } from './tasks/tasks.ts'
 import type { Caller, ClientCaller } from './tools/call-context.ts'
 import { createSdkServer, type SdkServerParts, type SdkServerUse } from './tools/sdk-server.ts'
 
@@ -86,6 +88,7 @@ export function createMcpEndpoint(options: {
     const authInfo = sdkAuthInfo(caller, ongoing)
     const inner = withoutCredentials(request)
     const isPost = request.method === 'POST'
+    if (isListening(body) && listensUnaware(body)) return tasksUnknown(body)
     if (await isLegacyRequest(inner, body)) {
       const answer = ongoing ? undefined : await sessions.handle(inner, body, caller, authInfo)
       if (answer instanceof Response) return answer
@@ -100,10 +103,19 @@ export function createMcpEndpoint(options: {
       changes.onBehalfOf(caller, followedBy(body), () =>
         handler.fetch(own, { authInfo, ...(isPost && { parsedBody: body }) }),
       )
-    if (!isListening(body)) return serve(inner)
+    if (!isListening(body)) {
+      const response = await serve(inner)
+      return mayBeTask(body) ? withoutContent(response) : response
+    }
     return listening.serve(caller, ended =>
       serve(new Request(inner, { signal: AbortSignal.any([inner.signal, ended]) })),
     )
+  }
+
+  const mayBeTask = (body: unknown): boolean => {
+    const { method, params } = (body ?? {}) as { method?: unknown; params?: { name?: unknown } }
+    const tool = method === 'tools/call' ? parts.registry.tool(String(params?.name)) : undefined
+    return tool !== undefined && tool.task !== 'forbidden'
   }
 
   async function answer(request: Request, bytes: Uint8Array | undefined): Promise<string | Response> {
@@ -218,6 +230,13 @@ async function answerInJson(
   } finally {
     await server.close()
   }
+}
+
+/** A client that wants to hear of tasks has to say that it knows them. */
+const tasksUnknown = (body: unknown): Response => {
+  const { code, message, data } = tasksRequired()
+  const error = { code, message, data }
+  return jsonResponse({ jsonrpc: '2.0', id: (body as { id?: unknown }).id ?? null, error }, 400)
 }
 
 /** What the SDK answers to a state that is not its own; who sent it learns no more (R161). */

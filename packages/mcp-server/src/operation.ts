@@ -34,7 +34,9 @@ export function judgeOperation(body: unknown, registry: Registry, challengeOnCon
   const offers = Array.isArray(body)
     ? body.flatMap(message => askedFor(message, registry))
     : askedFor(body, registry)
-  if (offers.length === 0) return challengeOnConnect ? connectSignedIn(registry) : connect
+  if (offers.length === 0) {
+    return challengeOnConnect || isForCallers(body, registry) ? connectSignedIn(registry) : connect
+  }
   if (offers.length === 1) return operationOf(offers[0]!, challengeOnConnect)
   return strictest(offers, challengeOnConnect)
 }
@@ -84,6 +86,14 @@ function strictest(offers: readonly Offer[], challengeOnConnect: boolean): Opera
     challengeScopes: scopes.length > 0 ? scopes : [baseScope],
     ...(maxAgeSeconds !== undefined && { maxAgeSeconds }),
   }
+}
+
+/** Whether a request is about tasks that only signed-in callers can have. */
+function isForCallers(body: unknown, registry: Registry): boolean {
+  const { method } = asObject(body)
+  if (typeof method !== 'string' || !method.startsWith('tasks/')) return false
+  const tools = registry.tools().filter(({ task }) => task !== 'forbidden')
+  return tools.length > 0 && !tools.some(isOpen)
 }
 
 /** The offers one message is about. */

@@ -19,6 +19,7 @@ import type { VariablesOf } from './resources/resource-template.ts'
 import type { InputOf, Schema } from './schemas/schema.ts'
 import type { SessionOptions } from './sessions/sessions.ts'
 import type { SignInOptions } from './sign-in.ts'
+import type { TaskOptions } from './tasks/task-options.ts'
 import type { Auth } from './tools/access-rule.ts'
 import type { ContextOf } from './tools/call-context.ts'
 import type { ResultOf, ToolDescription } from './tools/tool-description.ts'
@@ -93,6 +94,8 @@ export interface ServerOptions<
   maxBodyBytes?: number
   /** Sessions of clients of the 2025 revisions, over which tools ask them. Default: for those that can be asked. */
   sessions?: SessionOptions
+  /** How calls are kept that go on after they were answered, as tasks. */
+  tasks?: TaskOptions
   /** How long tools wait for people. Default: ten minutes for an answer. */
   questionTiming?: Partial<ExchangeTiming>
   /** Default: stderr at the level of `LOG_LEVEL`, as JSON lines; at a terminal in development as plain lines. */

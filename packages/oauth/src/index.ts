@@ -80,6 +80,7 @@ export { hashIdentity } from './storage/find-user.ts'
 export type { MemoryStore, MemoryStoreOptions } from './storage/memory-store.ts'
 export { createMemoryStore } from './storage/memory-store.ts'
 export type {
+  CallTask,
   Circuit,
   Connection,
   ConnectionErrorClass,
@@ -90,6 +91,8 @@ export type {
 export type {
   ChangeStore,
   ChangeWatcher,
+  CallTaskKey,
+  CallTaskStore,
   CircuitStore,
   ClaimOutcome,
   ConnectionKey,

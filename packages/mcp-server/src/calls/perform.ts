@@ -1,4 +1,8 @@
-import { type InputRequiredResult, UrlElicitationRequiredError } from '@modelcontextprotocol/server'
+import {
+  type InputRequiredResult,
+  ProtocolError,
+  UrlElicitationRequiredError,
+} from '@modelcontextprotocol/server'
 import {
   anotherAccount,
   type ConnectLink,
@@ -161,6 +165,8 @@ export async function perform<T>(
   } catch (error) {
     const cause = knownCause(error)
     if (cause instanceof UrlElicitationRequiredError) throw cause
+    // A task can end in an error of the protocol; a call ends in a result.
+    if (cause instanceof ProtocolError && call.background) throw cause
     const unanswered = await exchange?.finish(cause)
     if (unanswered) return { value: unanswered }
     const known = await knownFailure(cause, needOf, services)

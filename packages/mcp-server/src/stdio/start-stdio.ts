@@ -15,6 +15,7 @@ import { loadSecrets } from '../load-secrets.ts'
 import type { Log } from '../log.ts'
 import { judgeOperation } from '../operation.ts'
 import type { Registry } from '../registry.ts'
+import type { Tasks } from '../tasks/tasks.ts'
 import { type Caller, type ClientCaller, callerOf } from '../tools/caller.ts'
 import type { Admission, ServerIdentity } from '../tools/sdk-server.ts'
 import { type StdioHandle, serveOffers } from '../tools/stdio-server.ts'
@@ -32,6 +33,7 @@ export interface StdioParts {
   registry: Registry
   lists: ListSettings
   services: CallServices
+  tasks: Tasks
   changes: GuardedChanges
   verifier: Pick<AccessTokenVerifier, 'verifyAccessToken'>
   issuer: string
@@ -88,7 +90,8 @@ export async function startStdio(parts: StdioParts): Promise<StdioHandle> {
   }
   const lists = createLists(registry, services, parts.lists)
   const changes = parts.changes.heardBy({ caller: () => latest })
-  const handle = serveOffers({ identity, registry, services, lists }, { changes, admit, log })
+  const { tasks } = parts
+  const handle = serveOffers({ identity, registry, services, lists, tasks }, { changes, admit, log })
   return {
     async close() {
       await handle.close()

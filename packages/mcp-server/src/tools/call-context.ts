@@ -113,7 +113,8 @@ export interface CallContext<
    */
   readonly fetch: (input: string | URL | Request, init?: RequestInit & AccountChoice) => Promise<Response>
   /**
-   * Tells the client how far the call is. Nothing is sent to a client that did not ask (`progressToken`).
+   * Tells the client how far the call is. Nothing is sent to a client that did not ask (`progressToken`). Of a task it
+   * becomes the status message.
    *
    * @param done grows with each call
    * @param total what `done` will be in the end, when it is known
@@ -164,6 +165,8 @@ export interface Call extends CallRequest {
   readonly signal: AbortSignal
   /** How the client is asked. Default: it cannot be. */
   readonly exchange?: ClientExchange | undefined
+  /** Of a call that goes on after its answer, as a task: how it says how far it is. There is no stream. */
+  readonly background?: { say(message: string): void }
   /**
    * The way to the client while the call runs. Asking for it may open a stream, so only what needs the client asks:
    * most calls never do.
@@ -262,6 +265,10 @@ class HandlerContext implements AnyCallContext {
   get progress(): AnyCallContext['progress'] {
     const { call } = this.#work
     return async (progress, total, message) => {
+      if (call.background) {
+        call.background.say(message ?? (total === undefined ? `${progress}` : `${progress} of ${total}`))
+        return
+      }
       const token = progressTokenOf(call)
       if (token === undefined) return
       const { mcpReq } = await call.client()
@@ -370,7 +377,7 @@ function callLog(log: ToolLog, request: Call): CallLog {
     warn: log.warn.bind(log) as ToolLog['warn'],
     error: log.error.bind(log) as ToolLog['error'],
     async toClient(level, data, logger) {
-      if (request.era === 'modern' && wanted === undefined) return
+      if (request.background || (request.era === 'modern' && wanted === undefined)) return
       const { mcpReq } = await request.client()
       await mcpReq.log(level, data, logger)
     },

@@ -6,7 +6,7 @@ import { type CompiledSchema, compileSchema } from '../schemas/schema.ts'
 import { type AccessRule, type AnyAuth, accessRule, mergeRules } from './access-rule.ts'
 import type { AnyCallContext } from './call-context.ts'
 import { ruleOfHandler } from './declarations.ts'
-import type { ToolDescription } from './tool-description.ts'
+import type { TaskSupport, ToolDescription } from './tool-description.ts'
 
 /** A tool, checked and ready to be called. */
 export interface Tool extends Offer {
@@ -16,6 +16,7 @@ export interface Tool extends Offer {
   readonly listing: ToolListing
   readonly input: CompiledSchema | undefined
   readonly output: CompiledSchema | undefined
+  readonly task: TaskSupport
   /** Whether some of its arguments are repeated in headers. */
   readonly paramHeaders: boolean
   readonly run: (input: unknown, context: AnyCallContext) => unknown
@@ -63,6 +64,8 @@ export function ruleOf(
   return rule
 }
 
+const taskSupports: ReadonlySet<unknown> = new Set<TaskSupport>(['optional', 'required', 'forbidden'])
+
 const noArguments = { type: 'object', properties: {} } as const
 
 /**
@@ -82,7 +85,10 @@ export function defineTool(
   checkDescription(description.description, where)
   const input = description.input && compileSchema(description.input, 'input', where)
   const output = description.output && compileSchema(description.output, 'output', where)
-  const { title, annotations, icons, _meta } = description
+  const { title, annotations, icons, _meta, task = 'forbidden' } = description
+  if (!taskSupports.has(task)) {
+    throw new ConfigurationError(`task of ${where} must be "optional", "required" or "forbidden".`)
+  }
   return {
     kind: 'tool',
     name,
@@ -99,6 +105,7 @@ export function defineTool(
     },
     input,
     output,
+    task,
     paramHeaders: input !== undefined && declaresParamHeaders(input.json, where),
     rule: ruleOf(where, auth, run, declared),
     run: run as Tool['run'],

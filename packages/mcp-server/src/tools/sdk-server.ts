@@ -1,5 +1,6 @@
 import {
   type Implementation,
+  type CallToolResult,
   McpServer,
   ProtocolError,
   ProtocolErrorCode,
@@ -18,6 +19,8 @@ import type { Offer } from '../offers.ts'
 import { getPrompt } from '../prompts/get-prompt.ts'
 import type { Registry } from '../registry.ts'
 import { readResource } from '../resources/read-resource.ts'
+import { serveTasks } from '../tasks/task-methods.ts'
+import { type Tasks, tasksExtension, tasksRequired } from '../tasks/tasks.ts'
 import type { Call, Caller, ClientCaller } from './call-context.ts'
 import { callTool } from './call-tool.ts'
 import { errorResult } from './tool-result.ts'
@@ -35,6 +38,8 @@ export interface SdkServerParts {
   registry: Registry
   services: CallServices
   lists: Lists
+  /** Calls that go on after they were answered. Default: none can. */
+  tasks?: Tasks | undefined
 }
 
 /** What an SDK server is for. */
@@ -60,7 +65,10 @@ export interface SdkServerUse {
 export type Admission = { caller: Caller | ClientCaller | undefined } | { problem: string }
 
 /** What is announced: changes only where they can be told. */
-export function capabilitiesOf(registry: Registry, hearsChanges: boolean): ServerCapabilities {
+export function capabilitiesOf(
+  registry: Registry,
+  { hearsChanges, hasTasks }: { hearsChanges: boolean; hasTasks: boolean },
+): ServerCapabilities {
   const kinds = new Set<Offer['kind']>(registry.offers().map(({ kind }) => kind))
   const completes =
     registry.sources().some(({ placeholders }) => placeholders.some(({ kind }) => kind !== 'tool')) ||
@@ -71,6 +79,7 @@ export function capabilitiesOf(registry: Registry, hearsChanges: boolean): Serve
     ...(kinds.has('prompt') && { prompts: { listChanged: hearsChanges } }),
     ...(completes && { completions: {} }),
     logging: {},
+    ...(hasTasks && { extensions: { [tasksExtension]: {} } }),
   }
 }
 
@@ -81,7 +90,13 @@ export function capabilitiesOf(registry: Registry, hearsChanges: boolean): Serve
 export function createSdkServer(parts: SdkServerParts, use: SdkServerUse): McpServer {
   const { registry, services, lists } = parts
   const { info, instructions } = parts.identity
-  const capabilities = capabilitiesOf(registry, use.hearsChanges)
+  // Clients of the 2025 revisions have no way to know them.
+  const tasks =
+    use.era === 'modern' && registry.tools().some(({ task }) => task !== 'forbidden')
+      ? parts.tasks
+      : undefined
+  const { hearsChanges } = use
+  const capabilities = capabilitiesOf(registry, { hearsChanges, hasTasks: tasks !== undefined })
   const mcp = new McpServer(info, {
     ...(instructions !== undefined && { instructions }),
     capabilities,
@@ -108,13 +123,16 @@ export function createSdkServer(parts: SdkServerParts, use: SdkServerUse): McpSe
       if (!tool || !(await seesOffer(tool, call.caller, services.hasScopes))) {
         throw new ProtocolError(ProtocolErrorCode.InvalidParams, `Tool ${request.params.name} not found`)
       }
-      return await callTool(tool, call, services)
+      if (tool.task === 'required' && !tasks) throw tasksRequired()
+      const begun = await tasks?.begin(tool, call)
+      return (begun as CallToolResult | undefined) ?? (await callTool(tool, call, services))
     } catch (error) {
       // The model reads results, and tells its user.
       if (error instanceof NotAdmitted) return errorResult(error.message)
       throw error
     }
   })
+  if (tasks) serveTasks(mcp, tasks, callOf)
   if (capabilities.resources) {
     server.setRequestHandler('resources/list', async (request, context) =>
       lists.resources(await callOf(request, context)),

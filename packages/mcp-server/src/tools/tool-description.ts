@@ -14,6 +14,9 @@ export type ResultOf<S> = S extends StandardSchemaWithJSON
     ? unknown
     : unknown
 
+/** Whether a tool may be, must be or is never a task. */
+export type TaskSupport = 'optional' | 'required' | 'forbidden'
+
 /** What a tool says about itself, apart from its handler and its protection. */
 export interface ToolDescription<
   Input extends Schema | undefined = Schema | undefined,
@@ -30,6 +33,11 @@ export interface ToolDescription<
   readonly input?: Input
   /** Schema of the result; the handler's value is then sent as structured content too. Default: none. */
   readonly output?: Output
+  /**
+   * Whether the call may go on after it was answered, as a task whose result the client fetches later: `optional` for
+   * clients that know tasks, `required` for those alone, `forbidden` for none. Default `forbidden`.
+   */
+  readonly task?: TaskSupport
   /** Hints for the client, such as `readOnlyHint`. They protect nothing. */
   readonly annotations?: ToolAnnotations
   /** Pictures for the client's list of tools. */

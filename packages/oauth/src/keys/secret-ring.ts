@@ -17,6 +17,7 @@ export type KeyPurpose =
   | 'dpop-nonce'
   | 'request-state'
   | 'mcp-session'
+  | 'call-task'
 
 /**
  * The secrets a server seals and signs its own values with, newest first: the first makes, all of them open.

@@ -15,8 +15,16 @@ import {
   rotateRefreshToken,
 } from './grant-steps.ts'
 import { noEnd, type RecordKeeper, type RecordKind } from './record-keeper.ts'
-import { type Connection, type Grant, recordSchemas, type SigningKey, type Task } from './records.ts'
+import {
+  type CallTask,
+  type Connection,
+  type Grant,
+  recordSchemas,
+  type SigningKey,
+  type Task,
+} from './records.ts'
 import type {
+  CallTaskKey,
   ClaimOutcome,
   ConnectionKey,
   LeaseKey,
@@ -101,6 +109,14 @@ export function createEmbeddedStore(
     by: { userId: string } | { clientId: string } | undefined,
     now: number,
   ): T[] => keeper.list(kind, by, now).flatMap(value => parse(kind, schema, value) ?? [])
+
+  const findCallTask = (key: CallTaskKey, now: number) =>
+    find('call_task', recordSchemas.callTask, callTaskId(key), now)
+  const putCallTask = (record: CallTask, now: number) => {
+    const { callerHash, expiresAt } = record
+    const clientId = sha256(callerHash)
+    keeper.put('call_task', callTaskId(record), { value: JSON.stringify(record), expiresAt, clientId }, now)
+  }
 
   const rememberOutcome = (operation: string, outcome: unknown, now: number) =>
     keeper.put(
@@ -569,6 +585,27 @@ export function createEmbeddedStore(
       assertOpen(isOpen)
       return keeper.changes.watch(watcher)
     },
+
+    putCallTask: ({ record, limit, now }) =>
+      write(() => {
+        // Sent again after it was replaced, it must not take that back.
+        if (findCallTask(record, now)) return 'stored'
+        // What a record is listed by is its client; tasks are listed by their caller.
+        const own = keeper.list('call_task', { clientId: sha256(record.callerHash) }, now)
+        if (own.length >= limit) return 'full'
+        putCallTask({ ...record, generation: 1 }, now)
+        return 'stored'
+      }),
+    findCallTask: ({ now, ...key }) => read(() => findCallTask(key, now)),
+    replaceCallTask: ({ sealed, generation, now, ...key }) =>
+      write(() => {
+        const before = findCallTask(key, now)
+        if (before?.generation === generation) {
+          putCallTask({ ...before, sealed, generation: generation + 1 }, now)
+          return 'replaced'
+        }
+        return before?.generation === generation + 1 && before.sealed === sealed ? 'replaced' : 'stale'
+      }),
   }
 }
 
@@ -591,6 +628,10 @@ function isSameKey(a: ConnectionKey, b: ConnectionKey): boolean {
 
 function leaseId({ kind, id }: LeaseKey): string {
   return JSON.stringify([kind, id])
+}
+
+function callTaskId({ callerHash, idHash }: CallTaskKey): string {
+  return JSON.stringify([callerHash, idHash])
 }
 
 function queueName({ kind, provider }: TaskQueue): string {

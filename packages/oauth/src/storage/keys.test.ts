@@ -18,6 +18,8 @@ const named: Record<string, (keys: Keys, id: string) => string> = {
   'single use': (keys, id) => keys.singleUse('jti', id),
   'ended session': (keys, id) => keys.endedSession(id),
   stream: (keys, id) => keys.streamEvents(id),
+  'task of a caller': (keys, id) => keys.callTask({ callerHash: 'caller', idHash: id }),
+  'tasks of a caller': (keys, id) => keys.callTasksOf(id),
 }
 
 /** What decides the hash slot. */
@@ -59,6 +61,8 @@ describe('keys of Redis', () => {
       expect(slotOf(keys.revocations(id))).toBe(slot)
       expect(keys.allRevocations()).toContain(keys.revocations(id))
     }
+    const caller = slotOf(keys.callTasksOf('caller'))
+    expect(slotOf(keys.callTask({ callerHash: 'caller', idHash: 'id' }))).toBe(caller)
     const pending = slotOf(keys.pendingAuthorization('a'))
     expect(slotOf(keys.openAuthorizations())).toBe(pending)
     expect(slotOf(keys.pendingOperation('operation'))).toBe(pending)

@@ -1,5 +1,5 @@
 import { sha256 } from '../protocol/hash.ts'
-import type { TaskQueue } from './store.ts'
+import type { CallTaskKey, TaskQueue } from './store.ts'
 
 /**
  * Every key of Redis, in one function each. What stands in braces decides the hash slot of a cluster: it is chosen
@@ -48,6 +48,9 @@ export interface Keys {
   streamEvents(stream: string): string
   /** What one session follows. */
   subscriptions(session: string): string
+  /** A task of a caller, and all of the caller's by their end: one slot. */
+  callTask(key: CallTaskKey): string
+  callTasksOf(callerHash: string): string
   /** One window of a rate limit. */
   counter(limit: string, id: string): string
   /** In the slot of another key: written to have what came before it confirmed. */
@@ -98,6 +101,9 @@ export function createKeys(tenant: string): Keys {
     endedSession: idHash => inSlot(`ended-session:${sha256(idHash)}`),
     streamEvents: stream => inSlot(`stream:${sha256(stream)}`),
     subscriptions: session => inSlot(`subscriptions:${sha256(session)}`),
+    callTask: ({ callerHash, idHash }) =>
+      inSlot(`call-tasks:${sha256(callerHash)}`, 'record', sha256(idHash)),
+    callTasksOf: callerHash => inSlot(`call-tasks:${sha256(callerHash)}`, 'all'),
     counter: (limit, id) => inSlot(`limit:${sha256(JSON.stringify([limit, id]))}`),
     confirmation: key => `${key.slice(0, key.indexOf('}') + 1)}:confirmation`,
     check: () => inSlot('check'),

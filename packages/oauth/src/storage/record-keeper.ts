@@ -20,6 +20,7 @@ export type RecordKind =
   | 'session_event'
   | 'subscription'
   | 'change'
+  | 'call_task'
   | 'operation'
 
 /** A record as it is kept: its JSON, its end, and whom it can be listed by. */

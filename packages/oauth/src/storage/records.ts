@@ -202,6 +202,19 @@ const taskSchema = z.strictObject({
 /** Something to be done for a connection, by one process and at its time. */
 export type Task = z.infer<typeof taskSchema>
 
+const callTaskSchema = z.strictObject({
+  version: z.literal(1),
+  callerHash: text,
+  idHash: text,
+  /** Its state, result and questions, sealed. */
+  sealed: text,
+  /** Counts writes, from 1. */
+  generation: z.int().positive(),
+  expiresAt: at,
+})
+/** A call of an MCP client that goes on after it was answered. */
+export type CallTask = z.infer<typeof callTaskSchema>
+
 const leaseSchema = z.strictObject({
   owner: text,
   endsAt: at,
@@ -238,6 +251,7 @@ export const recordSchemas: {
   readonly circuit: z.ZodType<Circuit>
   readonly lease: z.ZodType<Lease>
   readonly task: z.ZodType<Task>
+  readonly callTask: z.ZodType<CallTask>
   readonly signingKey: z.ZodType<SigningKey>
   readonly revocation: z.ZodType<Revocation>
 } = {
@@ -247,6 +261,7 @@ export const recordSchemas: {
   circuit: circuitSchema,
   lease: leaseSchema,
   task: taskSchema,
+  callTask: callTaskSchema,
   signingKey: signingKeySchema,
   revocation: revocationSchema,
 }

@@ -2,7 +2,15 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from
 import { StoreUnavailableError } from '../errors.ts'
 import { createKeys } from './keys.ts'
 import { type Script, scripts } from './lua.generated.ts'
-import type { Circuit, Connection, Grant, PendingAuthorization, SigningKey, Task } from './records.ts'
+import type {
+  CallTask,
+  Circuit,
+  Connection,
+  Grant,
+  PendingAuthorization,
+  SigningKey,
+  Task,
+} from './records.ts'
 import { type RedisProxy, startRedisProxy } from './redis-proxy.fixture.ts'
 import { type RedisServer, startRedisServer } from './redis-server.fixture.ts'
 import { newTenant, tenantKeys } from './redis-store.fixture.ts'
@@ -59,6 +67,13 @@ const task: Task = {
   dueAt: now,
   expiresAt: now + 86_400,
   attempts: 0,
+}
+const callTask: Omit<CallTask, 'generation'> = {
+  version: 1,
+  callerHash: 'caller',
+  idHash: 'id',
+  sealed: 'sealed',
+  expiresAt: now + 60,
 }
 const circuit: Omit<Circuit, 'generation'> = {
   version: 1,
@@ -351,6 +366,23 @@ const steps: Record<string, Step> = {
       return (await store.readEvents({ stream: 'stream', after: 0, now })).map(({ position }) => position)
     },
     outcome: [1],
+  },
+  putCallTask: {
+    script: scripts.putCallTask,
+    async send() {
+      const outcome = await store.putCallTask({ record: callTask, limit: 1, now })
+      return [outcome, (await store.findCallTask({ ...callTask, now }))?.generation]
+    },
+    outcome: ['stored', 1],
+  },
+  replaceCallTask: {
+    script: scripts.replaceCallTask,
+    before: () => store.putCallTask({ record: callTask, limit: 1, now }),
+    async send() {
+      const outcome = await store.replaceCallTask({ ...callTask, sealed: 'anew', generation: 1, now })
+      return [outcome, (await store.findCallTask({ ...callTask, now }))?.generation]
+    },
+    outcome: ['replaced', 2],
   },
   claimSingleUse: {
     script: scripts.claimSingleUse,

@@ -313,6 +313,21 @@ describe('redis store', () => {
         }),
     )
 
+    it('a task of a caller is then absent', () =>
+      withStore(async (store, tenant, events) => {
+        const key = { callerHash: 'caller', idHash: 'id' }
+        const name = createKeys(tenant).callTask(key)
+        for (const value of ['', 'x', '1:9999999999:', '0:9999999999:sealed']) {
+          await server.client.set(name, value, 'EX', 60)
+          expect(await store.findCallTask({ ...key, now }), value).toBeUndefined()
+        }
+        await server.client.del(name)
+        await server.client.lpush(name, 'foreign')
+        expect(await store.findCallTask({ ...key, now })).toBeUndefined()
+        expect(await store.replaceCallTask({ ...key, sealed: 'anew', generation: 1, now })).toBe('stale')
+        expect(events).toEqual(Array(6).fill({ type: 'record_unreadable', kind: 'call_task' }))
+      }))
+
     it('a circuit is then closed, and a lease free', () =>
       withStore(async (store, tenant, events) => {
         const keys = createKeys(tenant)

@@ -808,6 +808,42 @@ export async function createRedisStore({
       assertOpen()
       return feed.watchChanges(watcher)
     },
+
+    async putCallTask({ record, limit, now }) {
+      const { callerHash, expiresAt, sealed, idHash } = record
+      const [outcome] = await put(
+        'call_task',
+        scripts.putCallTask,
+        [keys.callTasksOf(callerHash), keys.callTask(record)],
+        [now, sha256(idHash), expiresAt, sealed, limit],
+      )
+      return outcome as 'stored' | 'full'
+    },
+    async findCallTask({ callerHash, idHash, now }) {
+      const value = await commands.read(client => client.get(keys.callTask({ callerHash, idHash })))
+      if (value === null) return undefined
+      const found = value === undefined ? undefined : parseNumbered(value)
+      if (!found) return unreadable('call_task')
+      const { first: generation, second: expiresAt, record: sealed } = found
+      if (expiresAt <= now) return undefined
+      return parse('call_task', recordSchemas.callTask, () => ({
+        version: 1,
+        callerHash,
+        idHash,
+        sealed,
+        generation,
+        expiresAt,
+      }))
+    },
+    async replaceCallTask({ sealed, generation, now, ...key }) {
+      const reply = await run(
+        'call_task',
+        scripts.replaceCallTask,
+        [keys.callTask(key)],
+        [now, sealed, generation],
+      )
+      return (reply?.[0] ?? 'stale') as 'replaced' | 'stale'
+    },
   }
 
   try {

@@ -2,6 +2,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { StoreUnavailableError } from '../errors.ts'
 import type { Store } from './store.ts'
 import { describeChanges } from './store-contract/change-contract.ts'
+import { describeCallTasks } from './store-contract/call-task-contract.ts'
 import { describeAuthorizationCodes } from './store-contract/code-contract.ts'
 import { describeConnections } from './store-contract/connection-contract.ts'
 import { describeFamilies } from './store-contract/family-contract.ts'
@@ -9,6 +10,7 @@ import { familySteps } from './store-contract/family-steps.ts'
 import { describePendingAuthorizations } from './store-contract/pending-authorization-contract.ts'
 import { describeRefreshTokens } from './store-contract/refresh-token-contract.ts'
 import {
+  aCallTask,
   aCircuit,
   aConnection,
   aGrant,
@@ -71,6 +73,7 @@ export function describeStoreContract(
     describeSigningKeys(getStore)
     describeSingleUseAndSessions(getStore)
     describeChanges(getStore)
+    describeCallTasks(getStore)
 
     describe('statistics', () => {
       it('count what there is, and not what has ended', async () => {
@@ -140,6 +143,7 @@ export function describeStoreContract(
         const subscription = { session: id, idHash: id, sealed: id, limit: 9 }
         await store.putSubscription({ ...subscription, expiresAt: now + 60, now })
         await store.announceChange({ sealed: id, now })
+        await store.putCallTask({ record: aCallTask({ callerHash: id }), limit: 1, now })
       }
       expect(await countRecords()).toBeGreaterThan(baseline)
       await store.cleanupExpired({ now: now + 86_400 })
@@ -165,6 +169,7 @@ export function describeStoreContract(
         await store.appendEvent({ ...event, expiresAt: now + 9, now })
         const subscription = { session: 'session', idHash: 'id', sealed: 'followed', limit: 9 }
         await store.putSubscription({ ...subscription, expiresAt: now + 9, now })
+        await store.putCallTask({ record: aCallTask(), limit: 1, now })
 
         store = await underTest.reopen!()
         expect(await store.listRevocations({ now })).toEqual([
@@ -184,6 +189,7 @@ export function describeStoreContract(
         expect(await store.isSessionEnded({ idHash: 'id', now })).toBe(true)
         expect(await store.readEvents({ stream: 'stream', after: 0, now })).toHaveLength(1)
         expect(await store.listSubscriptions({ session: 'session', now })).toEqual(['followed'])
+        expect(await store.findCallTask({ ...aCallTask(), now })).toEqual({ ...aCallTask(), generation: 1 })
         expect(await store.rotateRefreshToken(rotate(2))).toEqual({ outcome: 'rotated' })
         expect(await store.rotateRefreshToken(rotate(0))).toEqual({ outcome: 'reused' })
       })
@@ -220,6 +226,7 @@ export function describeStoreContract(
           }),
         () => store.isSessionEnded({ idHash: 'id', now }),
         () => store.readEvents({ stream: 'stream', after: 0, now }),
+        () => store.findCallTask({ ...aCallTask(), now }),
       ]
       for (const step of steps) await expect(step()).rejects.toThrow(StoreUnavailableError)
     })

@@ -1,4 +1,5 @@
 import type {
+  CallTask,
   Circuit,
   Connection,
   Grant,
@@ -36,7 +37,8 @@ export interface Store
     SigningKeyStore,
     SingleUseStore,
     SessionStore,
-    ChangeStore {
+    ChangeStore,
+    CallTaskStore {
   /** Tenant (`OAUTH_SANDBOX`) whose records this store holds; part of the context of every sealed value. */
   readonly tenant: string
   /**
@@ -431,4 +433,31 @@ export interface ChangeStore {
   announceChange(step: { sealed: string; now: number }): Promise<void>
   /** Follows what is announced from now on: by any process on this store, within a second. */
   watchChanges(watcher: ChangeWatcher): () => void
+}
+
+/** Which task, of which caller: nobody finds it under another caller's name. */
+export interface CallTaskKey {
+  callerHash: string
+  idHash: string
+}
+
+/**
+ * Tasks of callers (MCP, `io.modelcontextprotocol/tasks`): calls that go on after they were answered. Not to be taken for
+ * the work without a caller in {@link TaskStore}.
+ */
+export interface CallTaskStore {
+  /** `full` when the caller has `limit` tasks that have not ended: nothing is stored, none is evicted. */
+  putCallTask(step: {
+    record: Omit<CallTask, 'generation'>
+    limit: number
+    now: number
+  }): Promise<'stored' | 'full'>
+  findCallTask(step: CallTaskKey & { now: number }): Promise<CallTask | undefined>
+  /**
+   * Writes only when the stored generation is still `generation`; the record then carries `generation + 1`. A task keeps
+   * its end. Sent again, it is `replaced` again; `stale` also when there is no such task.
+   */
+  replaceCallTask(
+    step: CallTaskKey & { sealed: string; generation: number; now: number },
+  ): Promise<'replaced' | 'stale'>
 }

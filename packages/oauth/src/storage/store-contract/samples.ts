@@ -1,4 +1,12 @@
-import type { Circuit, Connection, Grant, PendingAuthorization, SigningKey, Task } from '../records.ts'
+import type {
+  CallTask,
+  Circuit,
+  Connection,
+  Grant,
+  PendingAuthorization,
+  SigningKey,
+  Task,
+} from '../records.ts'
 import type { Store } from '../store.ts'
 
 /** An arbitrary moment, in seconds since the epoch: the suite never looks at a clock. */
@@ -72,6 +80,16 @@ export const aConnection = (over: Partial<ConnectionWrite> = {}): ConnectionWrit
   accessEndsAt: now + 3600,
   updatedAt: now,
   expiresAt: now + 86_400,
+  ...over,
+})
+
+export type CallTaskWrite = Omit<CallTask, 'generation'>
+export const aCallTask = (over: Partial<CallTaskWrite> = {}): CallTaskWrite => ({
+  version: 1,
+  callerHash: 'caller',
+  idHash: 'id',
+  sealed: 'sealed',
+  expiresAt: now + 60,
   ...over,
 })
 

@@ -1,0 +1,241 @@
+import {
+  type CallToolResult,
+  type ClientCapabilities,
+  isInputRequiredResult,
+  MissingRequiredClientCapabilityError,
+  ProtocolError,
+} from '@modelcontextprotocol/server'
+import type { Clock, Store } from '@sallyport/oauth'
+import { type CallServices, callerFor, mayUse } from '../calls/perform.ts'
+import type { Waiting } from '../elicit/exchange.ts'
+import { anybody, principalOf } from '../principal.ts'
+import type { Registry } from '../registry.ts'
+import type { Call, Caller, ClientCaller } from '../tools/call-context.ts'
+import { callTool } from '../tools/call-tool.ts'
+import type { Tool } from '../tools/define-tool.ts'
+import { errorResult } from '../tools/tool-result.ts'
+import { createTaskExchange } from './task-exchange.ts'
+import type { TaskOptions } from './task-options.ts'
+import type { TaskRecords } from './task-records.ts'
+import {
+  abandoned,
+  answered,
+  createTaskRun,
+  isAbandoned,
+  leaseEnd,
+  revoked,
+  type TaskRun,
+} from './task-run.ts'
+import {
+  detailedTask,
+  endedState,
+  failure,
+  isOver,
+  type TaskEnd,
+  type TaskState,
+  taskSummary,
+} from './task-state.ts'
+
+/** Name of the extension: MCP tasks. */
+export const tasksExtension = 'io.modelcontextprotocol/tasks'
+
+/** Calls that go on after they were answered. */
+export interface Tasks {
+  /**
+   * Begins a task for a call, when its tool may be one and its client knows tasks.
+   *
+   * @returns what the client is told; undefined when the call is to be made at once
+   * @throws {MissingRequiredClientCapabilityError} when the tool is a task or nothing, and the client knows none
+   */
+  begin(tool: Tool, call: Call): Promise<object | undefined>
+  /** `tasks/get`; undefined when this caller has no such task. */
+  get(caller: Caller | ClientCaller | undefined, taskId: string): Promise<object | undefined>
+  /** `tasks/update`; false when this caller has no such task. */
+  update(
+    caller: Caller | ClientCaller | undefined,
+    taskId: string,
+    inputResponses: Readonly<Record<string, unknown>>,
+  ): Promise<boolean>
+  /** `tasks/cancel`; false when this caller has no such task. */
+  cancel(caller: Caller | ClientCaller | undefined, taskId: string): Promise<boolean>
+  /** A sign-in was revoked: what it began here ends. */
+  endGrant(grantId: string): void
+  /** Ends what still runs here. */
+  close(): Promise<void>
+}
+
+/** What a client says it can do, in the `_meta` of each request. */
+const capabilitiesKey = 'io.modelcontextprotocol/clientCapabilities'
+
+const capabilitiesOf = ({ params }: Pick<Call, 'params'>): ClientCapabilities =>
+  (params._meta as Record<string, ClientCapabilities> | undefined)?.[capabilitiesKey] ?? {}
+
+/** Whether a client of this call knows tasks. Those of the 2025 revisions have no way to. */
+export const knowsTasks = (call: Pick<Call, 'params' | 'era'>): boolean =>
+  call.era === 'modern' && capabilitiesOf(call).extensions?.[tasksExtension] !== undefined
+
+/** The error for clients that do not know tasks. */
+export const tasksRequired = (): MissingRequiredClientCapabilityError =>
+  new MissingRequiredClientCapabilityError({ requiredCapabilities: { extensions: { [tasksExtension]: {} } } })
+
+/** Creates the tasks of one process. */
+export function createTasks(
+  options: Required<TaskOptions> &
+    Waiting & {
+      records: TaskRecords
+      registry: Registry
+      services: CallServices
+      /** Where sign-ins are looked up. */
+      grants: Pick<Store, 'findGrant'>
+      clock: Clock
+    },
+): Tasks {
+  const { records, registry, services, grants, clock, timing, stopping, pollIntervalMs } = options
+  const running = new Map<
+    string,
+    { run: TaskRun; caller: Caller | ClientCaller | undefined; done: Promise<void> }
+  >()
+  const onError = (error: unknown) => services.log.error({ err: error }, 'task')
+
+  /** A task that this caller began, with what the caller may still do. */
+  const find = async (caller: Caller | ClientCaller | undefined, taskId: string) => {
+    const principal = principalOf(caller)
+    const state = await records.read(principal, taskId)
+    const tool = state && registry.tool(state.tool)
+    // A token with less than the tool asks for must not bring its result.
+    if (!tool || !mayUse(tool.rule, callerFor(tool.rule, caller), services.hasScopes)) return undefined
+    return { principal, state }
+  }
+  const finish = async (taskId: string, end: TaskEnd) => {
+    const task = running.get(taskId)
+    await task?.run.end(end)
+  }
+
+  async function work(tool: Tool, call: Call, run: TaskRun): Promise<TaskEnd> {
+    const exchange = createTaskExchange(run, {
+      capabilities: capabilitiesOf(call),
+      timing,
+      stopping,
+      signal: run.signal,
+    })
+    const { id, method, params, era, caller } = call
+    try {
+      const result = await callTool(
+        tool,
+        {
+          id,
+          method,
+          params,
+          era,
+          caller,
+          exchange,
+          signal: run.signal,
+          client: () => Promise.reject(new Error('a task has no stream to its client')),
+          background: { say: run.say },
+        },
+        services,
+      )
+      if (!isInputRequiredResult(result))
+        return { status: 'completed', result: { ...result } as CallToolResult }
+      services.log.error({ tool: tool.name }, 'a task asks with ctx.elicit, not with a result')
+      return failure('The tool asked in a way that tasks have not.')
+    } catch (error) {
+      if (!(error instanceof ProtocolError)) {
+        onError(error)
+        return failure('Internal error')
+      }
+      const { code, message, data } = error
+      return {
+        status: 'failed',
+        error: { code, message, ...(data !== undefined && { data }) },
+        statusMessage: message,
+      }
+    }
+  }
+
+  return {
+    async begin(tool, call) {
+      if (tool.task === 'forbidden') return undefined
+      if (!knowsTasks(call)) {
+        if (tool.task === 'required') throw tasksRequired()
+        return undefined
+      }
+      const { caller } = call
+      const now = clock()
+      const state: TaskState = {
+        version: 1,
+        tool: tool.name,
+        status: 'working',
+        createdAt: now,
+        lastUpdatedAt: now,
+        ttlSeconds: options.ttlSeconds,
+        leaseEndsAt: leaseEnd(now),
+        inputRequests: {},
+        inputResponses: {},
+      }
+      const principal = principalOf(caller)
+      const limit = principal === anybody ? options.maxAnonymous : options.maxPerCaller
+      const taskId = await records.create(principal, state, limit)
+      if (taskId === undefined) {
+        return { ...errorResult('Too many tasks are kept for you. Wait until some have ended.') }
+      }
+      const grantId = caller?.grantId
+      const run = createTaskRun({
+        records,
+        principal,
+        taskId,
+        isWanted: async () =>
+          grantId === undefined ||
+          (await grants.findGrant({ id: grantId, now: clock() }))?.revokedAt === undefined,
+        lookMs: pollIntervalMs,
+        clock,
+        onError,
+      })
+      const done = work(tool, call, run)
+        .then(end => run.end(end))
+        .catch(onError)
+        .finally(() => running.delete(taskId))
+      running.set(taskId, { run, caller, done })
+      return { resultType: 'task', ...taskSummary(taskId, state, pollIntervalMs) }
+    },
+    async get(caller, taskId) {
+      const found = await find(caller, taskId)
+      if (!found) return undefined
+      const state = isAbandoned(found.state, clock())
+        ? await records.update(found.principal, taskId, state =>
+            isAbandoned(state, clock()) ? endedState(state, abandoned, clock()) : undefined,
+          )
+        : found.state
+      return state && detailedTask(taskId, state, pollIntervalMs)
+    },
+    async update(caller, taskId, inputResponses) {
+      const found = await find(caller, taskId)
+      if (!found) return false
+      const { principal } = found
+      const state = await records.update(principal, taskId, state =>
+        isOver(state) ? undefined : answered(state, inputResponses, clock()),
+      )
+      running.get(taskId)?.run.wake()
+      return state !== undefined
+    },
+    async cancel(caller, taskId) {
+      const found = await find(caller, taskId)
+      if (!found) return false
+      const { principal } = found
+      const state = await records.update(principal, taskId, state =>
+        isOver(state) ? undefined : endedState(state, { status: 'cancelled' }, clock()),
+      )
+      running.get(taskId)?.run.wake()
+      return state !== undefined
+    },
+    endGrant(grantId) {
+      for (const [taskId, { caller }] of running) {
+        if (caller?.grantId === grantId) finish(taskId, revoked).catch(onError)
+      }
+    },
+    async close() {
+      const ended = failure('The server that ran this was stopped. Try again.')
+      await Promise.all([...running.keys()].map(taskId => finish(taskId, ended)))
+    },
+  }
+}
