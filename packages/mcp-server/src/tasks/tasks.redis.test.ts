@@ -1,0 +1,189 @@
+import { type ChildProcess, fork } from 'node:child_process'
+import { once } from 'node:events'
+import { createServer } from 'node:net'
+import { fileURLToPath } from 'node:url'
+import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest'
+import { type RedisServer, startRedisServer } from '../../../oauth/src/storage/redis-server.fixture.ts'
+import { createTestClient } from '../sign-in.fixture.ts'
+
+const main = fileURLToPath(new URL('tasks-main.fixture.ts', import.meta.url))
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const { port } = server.address() as { port: number }
+  server.close()
+  await once(server, 'close')
+  return port
+}
+
+interface Process {
+  child: ChildProcess
+  /** Everything it said so far. */
+  said: unknown[]
+  serve(request: Request): Promise<Response>
+  request(method: string, params: Record<string, unknown>, token: unknown): Promise<Answer>
+}
+
+interface Answer {
+  result?: Record<string, unknown> & { taskId?: string; status?: string; inputRequests?: object }
+  error?: { code: number; message: string }
+}
+
+let redis: RedisServer
+let publicUrl: string
+const running: ChildProcess[] = []
+
+async function startProcess(port: number): Promise<Process> {
+  const child = fork(main, {
+    execArgv: ['--conditions=sallyport-source', '--disable-warning=ExperimentalWarning'],
+    stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+    env: {
+      PATH: process.env.PATH,
+      PORT: `${port}`,
+      PUBLIC_URL: publicUrl,
+      LOG_LEVEL: 'error',
+      REDIS_URL: redis.url,
+      SALLYPORT_SECRET: 'a-secret-for-tests-that-is-long-enough-0123456789',
+    },
+  })
+  running.push(child)
+  const said: unknown[] = []
+  child.on('message', message => said.push(message))
+  await Promise.race([
+    once(child, 'message'),
+    once(child, 'exit').then(([code]) => {
+      throw new Error(`the server stopped with exit code ${code}`)
+    }),
+  ])
+  const serve: Process['serve'] = request => {
+    const url = new URL(request.url)
+    url.port = `${port}`
+    return fetch(new Request(url, request), { redirect: 'manual' })
+  }
+  return {
+    child,
+    said,
+    serve,
+    async request(method, params, token) {
+      const response = await serve(
+        new Request(`${publicUrl}/mcp`, {
+          method: 'POST',
+          headers: {
+            'content-type': 'application/json',
+            accept: 'application/json, text/event-stream',
+            'mcp-protocol-version': '2026-07-28',
+            'mcp-method': method,
+            'mcp-name': String(params.name ?? params.taskId),
+            authorization: `Bearer ${token}`,
+          },
+          body: JSON.stringify({
+            jsonrpc: '2.0',
+            id: 1,
+            method,
+            params: {
+              ...params,
+              _meta: {
+                'io.modelcontextprotocol/protocolVersion': '2026-07-28',
+                'io.modelcontextprotocol/clientCapabilities': {
+                  elicitation: {},
+                  extensions: { 'io.modelcontextprotocol/tasks': {} },
+                },
+              },
+            },
+          }),
+        }),
+      )
+      return (await response.json()) as Answer
+    },
+  }
+}
+
+let one: Process
+let other: Process
+let client: ReturnType<typeof createTestClient>
+beforeAll(async () => {
+  redis = await startRedisServer({ appendonly: 'yes' })
+})
+beforeEach(async () => {
+  const [port, otherPort] = [await freePort(), await freePort()]
+  publicUrl = `http://localhost:${otherPort}`
+  other = await startProcess(otherPort)
+  one = await startProcess(port)
+  client = createTestClient(other.serve, publicUrl)
+  return async () => {
+    for (const child of running.splice(0)) {
+      if (child.exitCode !== null || child.signalCode !== null) continue
+      const exited = once(child, 'exit')
+      child.kill('SIGKILL')
+      await exited
+    }
+  }
+})
+afterAll(() => redis.stop())
+
+const begin = async (name: string, token: unknown): Promise<string> => {
+  const { result } = await one.request('tools/call', { name }, token)
+  expect(result).toMatchObject({ resultType: 'task', status: 'working' })
+  return result!.taskId!
+}
+const at = (process: Process, taskId: string, token: unknown) =>
+  expect.poll(async () => (await process.request('tasks/get', { taskId }, token)).result, {
+    interval: 50,
+    timeout: 60_000,
+  })
+
+it('a question is answered and the result is read in another process than the one that runs the task', async () => {
+  const { access_token: token } = await client.signIn()
+  const taskId = await begin('greet', token)
+  await at(other, taskId, token).toMatchObject({ status: 'input_required', inputRequests: { name: {} } })
+  const inputResponses = { name: { action: 'accept', content: { name: 'Ada' } } }
+  await other.request('tasks/update', { taskId, inputResponses }, token)
+  await at(other, taskId, token).toMatchObject({
+    status: 'completed',
+    result: { content: [{ text: expect.stringMatching(/^Ada is /) }] },
+  })
+  await at(one, taskId, token).toMatchObject({ status: 'completed' })
+})
+
+it('a cancellation in another process reaches the one that runs the task', async () => {
+  const { access_token: token } = await client.signIn()
+  const taskId = await begin('wait', token)
+  expect((await other.request('tasks/cancel', { taskId }, token)).error).toBeUndefined()
+  await expect.poll(() => one.said, { timeout: 60_000 }).toContain('aborted')
+  await at(one, taskId, token).toMatchObject({ status: 'cancelled' })
+})
+
+it('R157: a sign-in revoked in another process ends the task it began', async () => {
+  const { access_token: token, refresh_token: refresh } = await client.signIn()
+  const taskId = await begin('wait', token)
+  expect(await client.revoke(String(refresh))).toBe(200)
+  await expect.poll(() => one.said, { timeout: 60_000 }).toContain('aborted')
+  const { access_token: again } = await client.signIn()
+  await at(other, taskId, again).toMatchObject({ status: 'cancelled' })
+})
+
+it('a task whose process was killed is failed, not for ever at work', async () => {
+  const { access_token: token } = await client.signIn()
+  const taskId = await begin('wait', token)
+  const exited = once(one.child, 'exit')
+  one.child.kill('SIGKILL')
+  await exited
+  await at(other, taskId, token).toMatchObject({ status: 'working' })
+  other.child.send(120)
+  await once(other.child, 'message')
+  await at(other, taskId, token).toMatchObject({ status: 'failed', error: { code: -32603 } })
+})
+
+it('R160: in another process too the id is of no use to another user', async () => {
+  const { access_token: token } = await client.signIn({ name: 'ada' })
+  const taskId = await begin('wait', token)
+  const { access_token: stranger } = await client.signIn({ name: 'eve' })
+  const never = await other.request('tasks/get', { taskId: 'never-was' }, stranger)
+  expect(never.error).toEqual({ code: -32602, message: 'Task not found' })
+  for (const process of [one, other]) {
+    expect(await process.request('tasks/get', { taskId }, stranger)).toEqual(never)
+    expect(await process.request('tasks/cancel', { taskId }, stranger)).toEqual(never)
+  }
+  await at(other, taskId, token).toMatchObject({ status: 'working' })
+})
