@@ -9,6 +9,7 @@ import {
   systemClock,
   systemRandom,
 } from '@sallyport/oauth'
+import { checkViews } from './apps/view-resource.ts'
 import { type Assembled, assemble } from './assemble.ts'
 import { banner } from './banner.ts'
 import type { ListSettings } from './calls/lists.ts'
@@ -126,6 +127,7 @@ export function createServerOf<
 
   const checkAll = () => {
     registry.prepare()
+    checkViews(registry)
     checkOffers(registry.offers(), options.signIn, merged().providers ?? [], options.issuer)
   }
   const openSources = () => Promise.all(registry.sources().map(source => source.open(logger())))
@@ -268,6 +270,7 @@ export function createServerOf<
     const { port, token } = configured()
     registry.prepare()
     if (token === undefined && registry.offers().every(offer => !offer.rule)) {
+      checkViews(registry)
       freeze()
       await openSources()
       const exposeErrors = options.exposeErrors ?? false

@@ -25,6 +25,7 @@ export {
   type Store,
   type TokenLifetimes,
 } from '@sallyport/oauth'
+export type { ToolUi, ViewCsp, ViewSettings } from './apps/tool-ui.ts'
 export { currentCall } from './calls/current-call.ts'
 export type { Completer } from './completers.ts'
 export type {

@@ -1,4 +1,5 @@
 import { ConfigurationError } from '@sallyport/oauth'
+import { viewResource } from './apps/view-resource.ts'
 import { composeLayers, concerns, type Layer, type NamedLayer } from './composition/around.ts'
 import { mountedOffer } from './composition/mounted-offer.ts'
 import { mountedSource } from './composition/mounted-source.ts'
@@ -114,7 +115,14 @@ export function createRegistry(): Registry {
       if (home.has(offer.name)) {
         throw new ConfigurationError(`There are two ${offer.kind}s named "${offer.name}": rename one.`)
       }
+      const view = offer.kind === 'tool' ? viewResource(offer) : undefined
+      if (view && homeOf(view).has(view.name)) {
+        throw new ConfigurationError(
+          `${offerName(view)} is there twice: let one tool have its html, and the others its uri.`,
+        )
+      }
       home.set(offer.name, offer)
+      if (view) homeOf(view).set(view.name, view)
       const turn = (enabled: boolean) => {
         if (offer.enabled === enabled) return
         offer.enabled = enabled

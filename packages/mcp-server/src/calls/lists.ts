@@ -5,6 +5,7 @@ import type {
   ListResourceTemplatesResult,
   ListToolsResult,
 } from '@modelcontextprotocol/server'
+import { showsViews } from '../apps/tool-ui.ts'
 import type { Asking, OfferSource } from '../composition/offer-source.ts'
 import type { SecurityScheme } from '../in-band-challenge.ts'
 import type { Offer } from '../offers.ts'
@@ -30,6 +31,15 @@ type Listed = Offer & { readonly listing: object }
 function keyOf({ name, listing }: Listed): string {
   const { uri, uriTemplate } = listing as { uri?: string; uriTemplate?: string }
   return uriTemplate ?? uri ?? name
+}
+
+const capabilitiesKey = 'io.modelcontextprotocol/clientCapabilities'
+
+/** Tools that only views call are of no use to the model of a client that says it shows none. */
+const isFor = ({ era, params }: Call): ((tool: Tool) => boolean) => {
+  const says = (params._meta as Record<string, object> | undefined)?.[capabilitiesKey]
+  const hasViews = era === 'legacy' || showsViews(says)
+  return ({ view }) => hasViews || view?.visibility?.includes('model') !== false
 }
 
 /** Answers the four lists. */
@@ -84,10 +94,8 @@ export function createLists(registry: Registry, services: CallServices, settings
 
   return {
     async tools(call: Call): Promise<ListToolsResult> {
-      const { items, ...rest } = await answer(
-        await sourced(registry.tools(), call, source => source.tools),
-        call,
-      )
+      const tools = await sourced(registry.tools(), call, source => source.tools)
+      const { items, ...rest } = await answer(tools.filter(isFor(call)), call)
       return { tools: settings.securitySchemes ? items.map(protectedListing) : items, ...rest }
     },
     async prompts(call: Call): Promise<ListPromptsResult> {

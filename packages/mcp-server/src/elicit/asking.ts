@@ -9,6 +9,7 @@ import {
   type StandardSchemaWithJSON,
 } from '@modelcontextprotocol/server'
 import { z } from 'zod'
+import { showsViews } from '../apps/tool-ui.ts'
 import { type ClientCapability, ClientCapabilityError } from './client-capability-error.ts'
 import type { ClientExchange, ClientRequest, Question } from './exchange.ts'
 
@@ -71,6 +72,8 @@ export interface ClientCan {
   readonly elicitUrl: boolean
   readonly sample: boolean
   readonly roots: boolean
+  /** Show the views of tools (MCP Apps); elsewhere the result has to speak for itself. */
+  readonly ui: boolean
 }
 
 /** How a call asks its client. Each rejects with `ClientCapabilityError` when the client cannot answer. */
@@ -104,6 +107,7 @@ export function createAsking(exchange: ClientExchange): Asking {
     elicitUrl: elicitation?.url !== undefined,
     sample: sampling !== undefined,
     roots: roots !== undefined,
+    ui: showsViews(exchange.capabilities),
   }
   const assertCan = (can: boolean, capability: ClientCapability, request: ClientRequest) => {
     if (!can) throw new ClientCapabilityError(capability, request)

@@ -211,7 +211,7 @@ describe.each(eras)('a tool that asks, in revision %s', (_, era) => {
   it('a client that cannot be asked: a handler may do without, or the caller is told what is missing', async () => {
     const { call } = await connect({})
     expect(firstText(await call('fallback'))).toBe(
-      '{"elicit":false,"elicitUrl":false,"sample":false,"roots":false} unasked',
+      '{"elicit":false,"elicitUrl":false,"sample":false,"roots":false,"ui":false} unasked',
     )
     const refused = await call('delete', { name: 'x' }).catch(error => error)
     if (era.mode === 'legacy') {

@@ -1,5 +1,6 @@
 import type { Tool as ToolListing } from '@modelcontextprotocol/server'
 import { ConfigurationError } from '@sallyport/oauth'
+import { toolUiMeta, toolView, type View } from '../apps/tool-ui.ts'
 import type { Offer } from '../offers.ts'
 import { declaresParamHeaders } from '../schemas/param-headers.ts'
 import { type CompiledSchema, compileSchema } from '../schemas/schema.ts'
@@ -17,6 +18,8 @@ export interface Tool extends Offer {
   readonly input: CompiledSchema | undefined
   readonly output: CompiledSchema | undefined
   readonly task: TaskSupport
+  /** What shows its result. */
+  readonly view: View | undefined
   /** Whether some of its arguments are repeated in headers. */
   readonly paramHeaders: boolean
   readonly run: (input: unknown, context: AnyCallContext) => unknown
@@ -83,6 +86,10 @@ export function defineTool(
   const where = `tool "${name}"`
   checkName(name, where)
   checkDescription(description.description, where)
+  const view = description.ui === undefined ? undefined : toolView(description.ui, name, where)
+  if (view && description._meta && 'ui' in description._meta) {
+    throw new ConfigurationError(`The view of ${where} is named twice: remove ui from _meta.`)
+  }
   const input = description.input && compileSchema(description.input, 'input', where)
   const output = description.output && compileSchema(description.output, 'output', where)
   const { title, annotations, icons, _meta, task = 'forbidden' } = description
@@ -101,11 +108,12 @@ export function defineTool(
       ...(output && { outputSchema: output.json as NonNullable<ToolListing['outputSchema']> }),
       ...(annotations && { annotations }),
       ...(icons && { icons: [...icons] }),
-      ...(_meta && { _meta: { ..._meta } }),
+      ...((_meta || view) && { _meta: { ..._meta, ...(view && { ui: toolUiMeta(view) }) } }),
     },
     input,
     output,
     task,
+    view,
     paramHeaders: input !== undefined && declaresParamHeaders(input.json, where),
     rule: ruleOf(where, auth, run, declared),
     run: run as Tool['run'],

@@ -8,6 +8,7 @@ import {
   type ServerCapabilities,
   type ServerContext,
 } from '@modelcontextprotocol/server'
+import { uiExtension } from '../apps/tool-ui.ts'
 import type { HeardChanges } from '../calls/changes.ts'
 import { complete } from '../calls/complete.ts'
 import type { Lists } from '../calls/lists.ts'
@@ -73,13 +74,16 @@ export function capabilitiesOf(
   const completes =
     registry.sources().some(({ placeholders }) => placeholders.some(({ kind }) => kind !== 'tool')) ||
     [...registry.prompts(), ...registry.templates()].some(({ complete }) => complete.size > 0)
+  const hasViews = registry.tools().some(({ view }) => view !== undefined)
   return {
     tools: { listChanged: hearsChanges },
     ...(kinds.has('resource') && { resources: { listChanged: hearsChanges, subscribe: hearsChanges } }),
     ...(kinds.has('prompt') && { prompts: { listChanged: hearsChanges } }),
     ...(completes && { completions: {} }),
     logging: {},
-    ...(hasTasks && { extensions: { [tasksExtension]: {} } }),
+    ...((hasTasks || hasViews) && {
+      extensions: { ...(hasTasks && { [tasksExtension]: {} }), ...(hasViews && { [uiExtension]: {} }) },
+    }),
   }
 }
 

@@ -5,6 +5,7 @@ import type {
   StandardSchemaWithJSON,
   ToolAnnotations,
 } from '@modelcontextprotocol/server'
+import type { ToolUi } from '../apps/tool-ui.ts'
 import type { JsonSchema, Schema } from '../schemas/schema.ts'
 
 /** What a handler may return: a text, content, a whole `CallToolResult`, or any value JSON can hold. */
@@ -38,6 +39,11 @@ export interface ToolDescription<
    * clients that know tasks, `required` for those alone, `forbidden` for none. Default `forbidden`.
    */
   readonly task?: TaskSupport
+  /**
+   * The page that shows the result, in hosts that know MCP Apps (`io.modelcontextprotocol/ui`), or the `ui://` URI of a
+   * resource that is one. Default: none, the result is text.
+   */
+  readonly ui?: string | ToolUi
   /** Hints for the client, such as `readOnlyHint`. They protect nothing. */
   readonly annotations?: ToolAnnotations
   /** Pictures for the client's list of tools. */
