@@ -111,8 +111,8 @@ export function createTestCaller(
 }
 
 /** What the 2026 era says in headers too (Streamable HTTP, standard headers). */
-function modernHeaders(method: string, { name, uri }: Readonly<Record<string, unknown>>) {
-  const subject = name ?? uri
+function modernHeaders(method: string, { name, uri, taskId }: Readonly<Record<string, unknown>>) {
+  const subject = name ?? uri ?? taskId
   return { 'mcp-method': method, ...(typeof subject === 'string' && { 'mcp-name': subject }) }
 }
 
