@@ -15,6 +15,7 @@ import { LRUCache } from 'lru-cache'
 import type { CallServices } from './calls/perform.ts'
 import type { ClientExchange } from './elicit/exchange.ts'
 import type { Registry } from './registry.ts'
+import { knowsTasks } from './tasks/tasks.ts'
 import type { Call, Caller, ClientCaller } from './tools/call-context.ts'
 import { callTool } from './tools/call-tool.ts'
 import type { Tool } from './tools/define-tool.ts'
@@ -54,8 +55,10 @@ export function readLeanCall({ headers }: Request, body: unknown, registry: Regi
   if ('inputResponses' in params || 'requestState' in params || 'task' in params) return undefined
   const tool = registry.tool(name)
   // Parameters in headers have to be compared; what is hidden has to look as if it did not exist.
+  if (!tool?.enabled || tool.paramHeaders || tool.rule?.hidden) return undefined
   // What may become a task goes on when there is nobody left to answer.
-  if (!tool?.enabled || tool.paramHeaders || tool.rule?.hidden || tool.task !== 'forbidden') return undefined
+  if (tool.task !== 'forbidden' && (tool.task === 'required' || knowsTasks({ params, era: 'modern' })))
+    return undefined
   if (!isJsonContentType(headers.get('content-type'))) return undefined
 
   const version = headers.get('mcp-protocol-version')

@@ -4,14 +4,12 @@ import {
   ProtocolErrorCode,
   type ServerContext,
 } from '@modelcontextprotocol/server'
+import { StoreUnavailableError } from '@sallyport/oauth'
 import { z } from 'zod'
-import type { Call } from '../tools/call-context.ts'
-import { knowsTasks, type Tasks, tasksRequired } from './tasks.ts'
+import type { Call, Caller, ClientCaller } from '../tools/call-context.ts'
+import { knowsTasks, type Tasks, tasksRequired, unavailable } from './tasks.ts'
 
 const taskParams = z.looseObject({ taskId: z.string() })
-/** One answer for tasks of others, for tasks that have ended and for those that never were (R160). */
-const unknownTask = () => new ProtocolError(ProtocolErrorCode.InvalidParams, 'Task not found')
-
 /**
  * Serves `tasks/get`, `tasks/update` and `tasks/cancel` to clients of 2026-07-28.
  *
@@ -24,30 +22,51 @@ export function serveTasks(
     request: { method: string; params: Readonly<Record<string, unknown>> },
     context: ServerContext,
   ) => Promise<Call>,
+  onError: (error: unknown) => void,
 ): void {
-  const known = async (method: string, params: Readonly<Record<string, unknown>>, context: ServerContext) => {
-    const call = await callOf({ method, params }, context)
-    if (!knowsTasks(call)) throw tasksRequired()
-    return call.caller
-  }
-  server.setRequestHandler('tasks/get', { params: taskParams }, async (params, context) => {
-    const task = await tasks.get(await known('tasks/get', params, context), params.taskId)
-    if (!task) throw unknownTask()
-    return { ...task }
-  })
-  server.setRequestHandler('tasks/update', { params: taskParams }, async (params, context) => {
-    const caller = await known('tasks/update', params, context)
+  const serve = (
+    method: string,
+    answer: (
+      caller: Caller | ClientCaller | undefined,
+      taskId: string,
+      context: ServerContext,
+    ) => Promise<object | undefined>,
+  ) =>
+    server.setRequestHandler(method, { params: taskParams }, async (params, context) => {
+      try {
+        const call = await callOf({ method, params }, context)
+        if (!knowsTasks(call)) throw tasksRequired()
+        const answered = await answer(call.caller, params.taskId, context)
+        if (!answered) throw unknownTask()
+        return { ...answered }
+      } catch (error) {
+        throw forClients(error, onError)
+      }
+    })
+  serve('tasks/get', (caller, taskId) => tasks.get(caller, taskId))
+  serve('tasks/update', async (caller, taskId, { mcpReq }) => {
     // The SDK keeps answers apart from the other parameters, and drops those that cannot be any.
-    const { inputResponses } = context.mcpReq
-    if (!inputResponses) throw new ProtocolError(ProtocolErrorCode.InvalidParams, 'inputResponses is missing')
-    if (!(await tasks.update(caller, params.taskId, inputResponses))) throw unknownTask()
-    return {}
+    const { inputResponses } = mcpReq
+    if (!inputResponses) throw invalidParams('inputResponses is missing')
+    return (await tasks.update(caller, taskId, inputResponses)) ? {} : undefined
   })
-  server.setRequestHandler('tasks/cancel', { params: taskParams }, async (params, context) => {
-    const caller = await known('tasks/cancel', params, context)
-    if (!(await tasks.cancel(caller, params.taskId))) throw unknownTask()
-    return {}
-  })
+  serve('tasks/cancel', async (caller, taskId) => ((await tasks.cancel(caller, taskId)) ? {} : undefined))
+}
+
+const invalidParams = (message: string) => new ProtocolError(ProtocolErrorCode.InvalidParams, message)
+
+/** One answer for tasks of others, for tasks that have ended and for those that never were (R160). */
+const unknownTask = () => invalidParams('Task not found')
+
+/** What of an error a client may read (R189). */
+function forClients(error: unknown, onError: (error: unknown) => void): ProtocolError {
+  if (error instanceof ProtocolError) return error
+  if (error instanceof RangeError) return invalidParams('The answers are too large to be kept')
+  if (error instanceof StoreUnavailableError) {
+    return new ProtocolError(ProtocolErrorCode.InternalError, unavailable)
+  }
+  onError(error)
+  return new ProtocolError(ProtocolErrorCode.InternalError, 'Internal error')
 }
 
 /**

@@ -26,8 +26,12 @@ export interface TaskRun extends TaskQuestions {
   readonly signal: AbortSignal
   /** Says how far it is, with the next look at the store. */
   say(message: string): void
-  /** Writes how it ended, unless it has ended already. */
-  end(end: TaskEnd): Promise<void>
+  /**
+   * Writes how it ended, unless it has ended already.
+   *
+   * @param isLast whether there is no time left to wait for a store that does not answer. Default false
+   */
+  end(end: TaskEnd, isLast?: boolean): Promise<void>
   /** Looks at the store now, rather than in a moment: something came. */
   wake(): void
 }
@@ -135,9 +139,9 @@ export function createTaskRun(options: {
         look.abort()
       })
     },
-    async end(end) {
+    async end(end, isLast = false) {
       // A result is worth waiting for a store that comes back.
-      while (clock() < leaseEndsAt) {
+      while (!over.signal.aborted && clock() < leaseEndsAt) {
         try {
           await update(state => endedState(state, end, clock()))
           break
@@ -146,6 +150,7 @@ export function createTaskRun(options: {
             end = failure('The result is too large to be kept.')
           } else {
             if (!(error instanceof StoreUnavailableError)) onError(error)
+            if (isLast) break
             await pause(options.lookMs, undefined, { ref: false })
           }
         }

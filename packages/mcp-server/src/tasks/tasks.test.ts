@@ -613,3 +613,46 @@ it('the SDK client reads a task to its end; it cannot begin one yet', async () =
     .poll(() => client.request({ method: 'tasks/get', params: { taskId } }, anything), { timeout: 20_000 })
     .toMatchObject({ status: 'completed', result: { content: [{ type: 'text', text: 'for all' }] } })
 })
+
+describe('a store that does not answer', () => {
+  it('R189: nobody learns more than that', async () => {
+    const store = createMemoryStore({ tenant: 'default' })
+    let isDown = false
+    const down = () => Promise.reject(new StoreUnavailableError('redis.internal refused'))
+    const failing: Store = {
+      ...store,
+      putCallTask: step => (isDown ? down() : store.putCallTask(step)),
+      findCallTask: step => (isDown ? down() : store.findCallTask(step)),
+    }
+    const { signIn, begin, call, get, send } = setUp({ store: failing })
+    const { access_token: token } = await signIn()
+    const taskId = await begin('wait', token)
+    isDown = true
+    const answers = [
+      await call('who', token),
+      await get(taskId, token),
+      await send('tasks/cancel', { taskId }, { token }),
+      await send('tasks/update', { taskId, inputResponses: {} }, { token }),
+    ]
+    for (const answer of answers) {
+      expect(JSON.stringify(answer)).toContain('cannot answer now')
+      expect(JSON.stringify(answer)).not.toContain('redis')
+    }
+  })
+
+  it('answers that are too large are refused, and nothing of them is kept', async () => {
+    const { signIn, begin, until, send, get } = setUp()
+    const { access_token: token } = await signIn()
+    const taskId = await begin('ask', token)
+    await until(taskId, 'input_required', token)
+    const inputResponses = { name: { action: 'accept', content: { answer: 'x'.repeat(300_000) } } }
+    const { error } = await send('tasks/update', { taskId, inputResponses }, { token })
+    expect(error).toMatchObject({ code: -32602, message: expect.stringContaining('too large') })
+    await expect
+      .poll(async () => Object.keys((await get(taskId, token)).result?.inputRequests ?? {}).sort(), {
+        timeout: 20_000,
+      })
+      .toEqual(['name', 'town'])
+    await send('tasks/cancel', { taskId }, { token })
+  })
+})

@@ -5,7 +5,7 @@ import {
   MissingRequiredClientCapabilityError,
   ProtocolError,
 } from '@modelcontextprotocol/server'
-import type { Clock, Store } from '@sallyport/oauth'
+import { type Clock, type Store, StoreUnavailableError } from '@sallyport/oauth'
 import { type CallServices, callerFor, mayUse } from '../calls/perform.ts'
 import type { Waiting } from '../elicit/exchange.ts'
 import { anybody, principalOf } from '../principal.ts'
@@ -74,6 +74,9 @@ const capabilitiesOf = ({ params }: Pick<Call, 'params'>): ClientCapabilities =>
 export const knowsTasks = (call: Pick<Call, 'params' | 'era'>): boolean =>
   call.era === 'modern' && capabilitiesOf(call).extensions?.[tasksExtension] !== undefined
 
+/** For clients, when the store does not answer. */
+export const unavailable = 'The server cannot answer now. Try again in a moment.'
+
 /** The error for clients that do not know tasks. */
 export const tasksRequired = (): MissingRequiredClientCapabilityError =>
   new MissingRequiredClientCapabilityError({ requiredCapabilities: { extensions: { [tasksExtension]: {} } } })
@@ -91,10 +94,7 @@ export function createTasks(
     },
 ): Tasks {
   const { records, registry, services, grants, clock, timing, stopping, pollIntervalMs } = options
-  const running = new Map<
-    string,
-    { run: TaskRun; caller: Caller | ClientCaller | undefined; done: Promise<void> }
-  >()
+  const running = new Map<string, { run: TaskRun; caller: Caller | ClientCaller | undefined }>()
   const onError = (error: unknown) => services.log.error({ err: error }, 'task')
 
   /** A task that this caller began, with what the caller may still do. */
@@ -105,10 +105,6 @@ export function createTasks(
     // A token with less than the tool asks for must not bring its result.
     if (!tool || !mayUse(tool.rule, callerFor(tool.rule, caller), services.hasScopes)) return undefined
     return { principal, state }
-  }
-  const finish = async (taskId: string, end: TaskEnd) => {
-    const task = running.get(taskId)
-    await task?.run.end(end)
   }
 
   async function work(tool: Tool, call: Call, run: TaskRun): Promise<TaskEnd> {
@@ -175,7 +171,13 @@ export function createTasks(
       }
       const principal = principalOf(caller)
       const limit = principal === anybody ? options.maxAnonymous : options.maxPerCaller
-      const taskId = await records.create(principal, state, limit)
+      let taskId: string | undefined
+      try {
+        taskId = await records.create(principal, state, limit)
+      } catch (error) {
+        if (!(error instanceof StoreUnavailableError)) throw error
+        return { ...errorResult(unavailable) }
+      }
       if (taskId === undefined) {
         return { ...errorResult('Too many tasks are kept for you. Wait until some have ended.') }
       }
@@ -191,11 +193,11 @@ export function createTasks(
         clock,
         onError,
       })
-      const done = work(tool, call, run)
+      running.set(taskId, { run, caller })
+      work(tool, call, run)
         .then(end => run.end(end))
         .catch(onError)
         .finally(() => running.delete(taskId))
-      running.set(taskId, { run, caller, done })
       return { resultType: 'task', ...taskSummary(taskId, state, pollIntervalMs) }
     },
     async get(caller, taskId) {
@@ -229,13 +231,13 @@ export function createTasks(
       return state !== undefined
     },
     endGrant(grantId) {
-      for (const [taskId, { caller }] of running) {
-        if (caller?.grantId === grantId) finish(taskId, revoked).catch(onError)
+      for (const { run, caller } of running.values()) {
+        if (caller?.grantId === grantId) run.end(revoked).catch(onError)
       }
     },
     async close() {
       const ended = failure('The server that ran this was stopped. Try again.')
-      await Promise.all([...running.keys()].map(taskId => finish(taskId, ended)))
+      await Promise.all([...running.values()].map(({ run }) => run.end(ended, true)))
     },
   }
 }

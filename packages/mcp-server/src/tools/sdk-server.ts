@@ -136,7 +136,7 @@ export function createSdkServer(parts: SdkServerParts, use: SdkServerUse): McpSe
       throw error
     }
   })
-  if (tasks) serveTasks(mcp, tasks, callOf)
+  if (tasks) serveTasks(mcp, tasks, callOf, error => services.log.error({ err: error }, 'tasks'))
   if (capabilities.resources) {
     server.setRequestHandler('resources/list', async (request, context) =>
       lists.resources(await callOf(request, context)),
