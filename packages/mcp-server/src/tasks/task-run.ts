@@ -72,7 +72,6 @@ export function createTaskRun(options: {
   }
   const renew = async () => {
     const said = message
-    message = undefined
     const until = leaseEnd(clock())
     const change = (state: TaskState): TaskState => ({
       ...state,
@@ -83,6 +82,7 @@ export function createTaskRun(options: {
       ? await update(change)
       : await update(state => endedState(state, revoked, clock()))
     leaseEndsAt = until
+    if (message === said) message = undefined
     takeIn(state)
   }
   const stayAtIt = async () => {
@@ -92,6 +92,8 @@ export function createTaskRun(options: {
         if (isRenewing) await renew()
         else takeIn(await records.read(principal, taskId))
       } catch (error) {
+        // What is too large to be kept is said by nobody, and must not stand in the way of the lease.
+        if (error instanceof RangeError) message = undefined
         if (!(error instanceof StoreUnavailableError)) onError(error)
       }
       // Others may have written that it failed: what goes on now would be nobody's.
