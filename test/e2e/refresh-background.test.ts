@@ -13,8 +13,8 @@ import type { RefreshSettings } from './support/refresh-settings.ts'
 import { seedConnections } from './support/seed-connections.ts'
 
 const count = 10_000
-/** Stale for five minutes already, and good for a little more than another three. */
-const ahead = 3400
+/** Just stale, and good for almost five minutes more. */
+const ahead = 3310
 
 let redis: TestRedis
 let store: Store
@@ -60,27 +60,28 @@ it('R180: 10000 connections kept fresh by three processes: each refresh token is
   // The provider answers nobody, and every token is stale: all tools get one that works all the same.
   upstream.shut()
   const work = Promise.all(processes.map(each => each.runDue()))
-  await expect.poll(upstream.waiting, { timeout: 60_000 }).toBe(12)
+  await expect.poll(upstream.waiting, { timeout: 60_000 }).toBe(24)
   const inFlight = userIds.filter(userId => upstream.seen.has(refreshTokenOf(userId)))
-  const some = [...new Set([...inFlight, ...userIds.slice(0, 90)])]
-  expect(inFlight).toHaveLength(12)
+  const some = [...new Set([...inFlight, ...userIds.slice(-20)])]
+  expect(inFlight).toHaveLength(24)
   expect(await callAll(() => some)).toEqual(tokensOf(some, 0))
-  expect(upstream.waiting(), 'no call asked the provider').toBe(12)
+  expect(upstream.waiting(), 'no call asked the provider').toBe(24)
 
   // It answers: everything is refreshed in the midst of calls, of which none asks it either.
   upstream.open()
-  const users = userIds.filter((_, i) => i % 3 === 0)
+  const users = userIds.filter((_, i) => i % 10 === 0)
   const [seen] = await Promise.all([
     callAll(process => users.filter((_, i) => i % processes.length === process)),
     work,
   ])
   const either = new Set([0, 1].flatMap(generation => [...tokensOf(users, generation)]))
   expect([seen.size, [...seen].filter(token => !either.has(token))]).toEqual([users.length, []])
-  expect(upstream.most, 'four at a time in each process').toBeLessThanOrEqual(12)
+  expect(upstream.most, 'eight at a time in each process').toBeLessThanOrEqual(24)
   expect([upstream.seen.size, upstream.reused]).toEqual([count, []])
   expect([...upstream.seen.values()].filter(times => times !== 1)).toEqual([])
 
-  const sample = userIds.filter((_, i) => i % 25 === 0)
+  const sample = userIds.filter((_, i) => i % 50 === 0)
   expect(await callAll(() => sample)).toEqual(tokensOf(sample, 1))
   expect(upstream.seen.size, 'one refresh for each').toBe(count)
-}, 120_000)
+  // Far more than it takes: a busy machine must not fail what measures no time.
+}, 900_000)

@@ -22,7 +22,7 @@ const lateUseSeconds = 86_400
 const againSeconds = 15
 
 /** How many connections of a provider one process refreshes at once. */
-const parallel = 4
+const parallel = 8
 
 /** Most time before a token is stale that its refresh may begin, in seconds. */
 const maxLeadSeconds = 600
