@@ -74,6 +74,11 @@ it('R180: 10000 connections kept fresh by three processes: each refresh token is
     callAll(process => users.filter((_, i) => i % processes.length === process)),
     work,
   ])
+  // What a process had claimed when the store was too slow for it is due again when the claim has ended.
+  for (let claims = 1; claims <= 2 && upstream.seen.size < count; claims++) {
+    for (const each of processes) each.advanceTo(ahead + claims * 121)
+    await Promise.all(processes.map(each => each.runDue()))
+  }
   const either = new Set([0, 1].flatMap(generation => [...tokensOf(users, generation)]))
   expect([seen.size, [...seen].filter(token => !either.has(token))]).toEqual([users.length, []])
   expect(upstream.most, 'eight at a time in each process').toBeLessThanOrEqual(24)

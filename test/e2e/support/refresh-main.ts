@@ -3,7 +3,7 @@
  * over IPC what it does, when it stops in the middle, and what time it is.
  */
 
-import { createFileStore, type Store, systemClock } from '@sallyport/oauth'
+import { createFileStore, type Store, StoreUnavailableError, systemClock } from '@sallyport/oauth'
 import { createRedisStore } from '@sallyport/oauth/redis'
 import { google, oidc } from '@sallyport/providers'
 import {
@@ -86,12 +86,22 @@ async function callAll(userIds: readonly string[], callers: number, parallel: nu
   return { tokens, errors }
 }
 
+/** As the timer of a server: when the store does not answer, what is left is due again. */
+async function runDue(): Promise<void> {
+  try {
+    await connected.runDue!()
+  } catch (error) {
+    if (!(error instanceof StoreUnavailableError)) throw error
+    await runDue()
+  }
+}
+
 process.on('message', async (message: RefreshMessage) => {
   if ('aheadSeconds' in message) aheadSeconds = message.aheadSeconds
   if ('stopAt' in message) stopAt = message.stopAt
   if ('goOn' in message) goOn()
   if ('runDue' in message) {
-    await connected.runDue!()
+    await runDue()
     tell({ id: message.runDue.id, tokens: [], errors: [] })
   }
   if ('call' in message) {
