@@ -44,6 +44,9 @@ export function createRemoteOffers(
     paramHeaders: false,
     rule: ruleFor(settings, pattern => fitsPattern(pattern, theirs)),
     enabled: true,
+    // A remote server runs its own tasks; ours would only wait for them.
+    task: 'forbidden',
+    view: undefined,
     async run(input, context) {
       const session = await identities.forCall(context)
       // What was chosen not to be there is not, whatever the remote server would say.

@@ -83,13 +83,14 @@ export function createTaskExchange(
   }
 
   async function connect(need: ConnectionNeed, ended: AbortSignal): Promise<void> {
+    const known = await need.connected?.()
     const params = { mode: 'url', url: await need.link(), message: need.message }
     const request = { method: 'elicitation/create', params } as const
     const answer = put(named(`connect_${need.error.provider}`), request, ended).then(
       said => (said as { action?: unknown } | null | undefined)?.action,
       () => 'failed',
     )
-    const done = untilConnected(need, {
+    const done = untilConnected(need, known, {
       pollMs: timing.pollMs,
       timeoutMs: timing.answerMs,
       signal: AbortSignal.any([signal, stopping, ended]),
