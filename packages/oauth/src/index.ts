@@ -89,10 +89,10 @@ export type {
   Task,
 } from './storage/records.ts'
 export type {
-  ChangeStore,
-  ChangeWatcher,
   CallTaskKey,
   CallTaskStore,
+  ChangeStore,
+  ChangeWatcher,
   CircuitStore,
   ClaimOutcome,
   ConnectionKey,

@@ -1,6 +1,6 @@
 import {
-  type Implementation,
   type CallToolResult,
+  type Implementation,
   McpServer,
   ProtocolError,
   ProtocolErrorCode,
