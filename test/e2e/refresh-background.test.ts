@@ -50,7 +50,9 @@ it('R180: 10000 connections kept fresh by three processes: each refresh token is
   await seedConnections(store, userIds, { now, dueAt: now + 3000 })
   for (const each of processes) each.advanceTo(ahead)
   const callAll = async (usersOf: (process: number) => readonly string[]) => {
-    const results = await Promise.all(processes.map((each, at) => each.call(usersOf(at), { parallel: 20 })))
+    const results = await Promise.all(
+      processes.map((each, at) => each.call(usersOf(at), { parallel: 20, comesBack: true })),
+    )
     expect(results.flatMap(({ errors }) => errors)).toEqual([])
     return new Set(results.flatMap(({ tokens }) => tokens))
   }

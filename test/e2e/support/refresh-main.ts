@@ -69,7 +69,7 @@ const provider =
     : oidc({ id: 'upstream', label: 'Test Cloud', issuer, clientId, clientSecret, apiOrigins: [apiOrigin] })
 const connected = provider.connect(createProviderHost(stoppable, clock))
 
-async function callAll(userIds: readonly string[], callers: number, parallel: number) {
+async function callAll(userIds: readonly string[], callers: number, parallel: number, comesBack: boolean) {
   const queue = userIds.flatMap(userId => Array.from({ length: callers }, () => userId))
   const tokens: string[] = []
   const errors: string[] = []
@@ -78,7 +78,8 @@ async function callAll(userIds: readonly string[], callers: number, parallel: nu
       try {
         tokens.push((await connected.token(userId, [])).value)
       } catch (error) {
-        errors.push((error as Error).name)
+        if (comesBack && error instanceof StoreUnavailableError) queue.push(userId)
+        else errors.push((error as Error).name)
       }
     }
   }
@@ -105,9 +106,9 @@ process.on('message', async (message: RefreshMessage) => {
     tell({ id: message.runDue.id, tokens: [], errors: [] })
   }
   if ('call' in message) {
-    const { id, userIds, callers = 1, parallel = Number.POSITIVE_INFINITY } = message.call
+    const { id, userIds, callers = 1, parallel = Number.POSITIVE_INFINITY, comesBack = false } = message.call
     const workers = Math.min(parallel, userIds.length * callers)
-    tell({ id, ...(await callAll(userIds, callers, workers)) })
+    tell({ id, ...(await callAll(userIds, callers, workers, comesBack)) })
   }
 })
 // The test has gone: so does this.

@@ -14,7 +14,10 @@ export interface RefreshProcess {
   /** Moves its clock to so many seconds ahead of the system's. */
   advanceTo(aheadSeconds: number): void
   /** One call after another asks for a token of each user; all at once unless `parallel` says otherwise. */
-  call(userIds: readonly string[], options?: { callers?: number; parallel?: number }): Promise<CallResult>
+  call(
+    userIds: readonly string[],
+    options?: { callers?: number; parallel?: number; comesBack?: boolean },
+  ): Promise<CallResult>
   /** Does what is due without a caller; resolves when nothing is due any more. */
   runDue(): Promise<unknown>
   /** Makes it stop at that point; resolves when it has got there. */

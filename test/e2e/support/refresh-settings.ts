@@ -24,8 +24,19 @@ export type RefreshMessage =
   | { goOn: true }
   /** Does what is due without a caller, as the timer of a server would. */
   | { runDue: { id: number } }
-  /** `callers` calls for each user, at most `parallel` at once. Defaults 1 and all. */
-  | { call: { id: number; userIds: readonly string[]; callers?: number; parallel?: number } }
+  /**
+   * `callers` calls for each user, at most `parallel` at once. Defaults 1 and all. `comesBack`: one that the store was
+   * too slow for is made again, as clients are told to.
+   */
+  | {
+      call: {
+        id: number
+        userIds: readonly string[]
+        callers?: number
+        parallel?: number
+        comesBack?: boolean
+      }
+    }
 
 export interface CallResult {
   tokens: string[]
