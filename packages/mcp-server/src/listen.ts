@@ -17,7 +17,8 @@ export interface Listener {
 const defaultTimeouts = {
   headersTimeout: 10_000,
   requestTimeout: 30_000,
-  keepAliveTimeout: 5_000,
+  // Longer than the 60 s for which load balancers keep idle connections: what they send while we close one is lost.
+  keepAliveTimeout: 65_000,
   connectionsCheckingInterval: 5_000,
 }
 

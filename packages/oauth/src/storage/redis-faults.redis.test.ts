@@ -68,6 +68,8 @@ const task: Task = {
   expiresAt: now + 86_400,
   attempts: 0,
 }
+const subscription = { session: 'session', idHash: 'id', sealed: 'sealed' }
+const subscription = { session: 'session', idHash: 'id', sealed: 'sealed' }
 const callTask: Omit<CallTask, 'generation'> = {
   version: 1,
   callerHash: 'caller',
@@ -366,6 +368,23 @@ const steps: Record<string, Step> = {
       return (await store.readEvents({ stream: 'stream', after: 0, now })).map(({ position }) => position)
     },
     outcome: [1],
+  },
+  putSubscription: {
+    script: scripts.putSubscription,
+    async send() {
+      const outcome = await store.putSubscription({ ...subscription, limit: 1, expiresAt: now + 60, now })
+      return [outcome, await store.listSubscriptions({ session: subscription.session, now })]
+    },
+    outcome: ['stored', ['sealed']],
+  },
+  deleteSubscription: {
+    script: scripts.putSubscription,
+    before: () => store.putSubscription({ ...subscription, limit: 1, expiresAt: now + 60, now }),
+    async send() {
+      await store.deleteSubscription({ ...subscription, now })
+      return store.listSubscriptions({ session: subscription.session, now })
+    },
+    outcome: [],
   },
   putCallTask: {
     script: scripts.putCallTask,
