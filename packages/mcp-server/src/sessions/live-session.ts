@@ -108,8 +108,10 @@ export async function openLiveSession(
     async close() {
       closed.abort()
       clearTimeout(timer)
-      // Results of calls that have ended are about to be written.
-      for (let turn = 0; turn < 20 && transport.calls.size > 0; turn++) await setImmediate()
+      // Results of calls that have ended, or the ends of cancelled ones, are about to be written.
+      let turns = 0
+      do await setImmediate()
+      while (++turns < 20 && transport.calls.size > 0)
       await server.close()
     },
   }

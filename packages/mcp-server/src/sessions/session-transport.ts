@@ -81,7 +81,8 @@ export function createSessionTransport(
       if (id === undefined || !calls.delete(id)) onForeign(message)
       else {
         outer.onmessage?.(message, extra)
-        endStream(id)
+        // The call's questions are taken back in its stream, in this turn: the client must not go on asking its user.
+        setImmediate(endStream, id)
       }
     } else {
       if (isJSONRPCRequest(message)) calls.add(message.id)

@@ -18,6 +18,12 @@ const events: SallyportEvent[] = []
 let now = 1_800_000_000
 let goOn = Promise.resolve()
 
+/** Questions that their server no longer wants answered. */
+const takenBack = (stream: StreamEvent[]) =>
+  stream.flatMap(({ message }) =>
+    message?.method === 'notifications/cancelled' ? [message.params?.requestId] : [],
+  )
+
 /** One process; several of them on one store are a fleet. */
 function createProcess(store: Store, sessions?: SessionOptions): Server {
   const server = createServer({
@@ -387,6 +393,14 @@ describe('a stream that broke', () => {
     expect(await stolen.text()).not.toContain('secret')
   })
 
+  it('a call that is cancelled takes its question back before its stream ends', async () => {
+    const { server, client } = await setUp()
+    const stream = eventsOf(await client.call(server, 1, 'ask', { what: 'word' }))
+    const asked = await question(stream)
+    await client.post(server, { method: 'notifications/cancelled', params: { requestId: 1 } })
+    expect(takenBack(await allOf(stream))).toEqual([asked.message?.id])
+  })
+
   it('an event id that is none of ours is refused', async () => {
     const { server, client } = await setUp()
     expect((await client.get(server, { 'last-event-id': 'x' })).status).toBe(400)
@@ -413,10 +427,11 @@ describe('in several processes', () => {
     const { servers, client } = await setUp({ processes: 2 })
     const [a, b] = servers as [Server, Server]
     const stream = eventsOf(await client.call(a, 'call', 'ask', { what: 'word' }))
-    await question(stream)
+    const asked = await question(stream)
     await client.post(b, { method: 'notifications/cancelled', params: { requestId: 'call' } })
     const rest = await allOf(stream)
     expect(aborted).toEqual(['word'])
+    expect(takenBack(rest)).toEqual([asked.message?.id])
     expect(rest.map(({ message }) => message?.method ?? message?.error)).toContainEqual(
       expect.objectContaining({ code: -32800 }),
     )
