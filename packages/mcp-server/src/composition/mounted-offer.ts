@@ -1,4 +1,5 @@
 import { ConfigurationError } from '@sallyport/oauth'
+import { toolUiMeta } from '../apps/tool-ui.ts'
 import type { Offer } from '../offers.ts'
 import { offerName } from '../offers.ts'
 import type { Prompt } from '../prompts/define-prompt.ts'
@@ -24,10 +25,14 @@ export function mountedOffer<O extends Tool | Resource | Prompt>(
   const translate = (uri: string) => (isOwn(uri) ? prefixUri(prefix, uri) : uri)
   const run: Tool['run'] = async (input, context) =>
     translateUris(offer.kind, await offer.run(input, context), translate)
-  return linked(offer, { ...renamed(offer, prefix), run, around: undefined }) as unknown as O
+  return linked(offer, { ...renamed(offer, prefix, translate), run, around: undefined }) as unknown as O
 }
 
-function renamed(offer: Tool | Resource | Prompt, prefix: string): object {
+function renamed(
+  offer: Tool | Resource | Prompt,
+  prefix: string,
+  translate: (uri: string) => string,
+): object {
   if (offer.kind !== 'resource') {
     const name = prefixName(prefix, offer.name)
     if (!isToolName(name)) {
@@ -35,7 +40,16 @@ function renamed(offer: Tool | Resource | Prompt, prefix: string): object {
         `${offerName(offer)} would be named "${name}", which is longer than 64 characters: mount its server at a shorter prefix.`,
       )
     }
-    return { ...offer, name, listing: { ...offer.listing, name } }
+    const listing = { ...offer.listing, name }
+    if (offer.kind === 'prompt' || !offer.view) return { ...offer, name, listing }
+    // Its page is a resource of the mounted server, and has moved with it.
+    const view = { ...offer.view, uri: translate(offer.view.uri) }
+    return {
+      ...offer,
+      name,
+      view,
+      listing: { ...listing, _meta: { ...listing._meta, ui: toolUiMeta(view) } },
+    }
   }
   const name = prefixUri(prefix, offer.name)
   if (offer.isSourced) {
