@@ -128,6 +128,48 @@ describe('what a deployer chooses', () => {
     expect(text(await (await admin.connect()).callTool({ name: 'delete-all', arguments: {} }))).toBe('gone')
   })
 
+  it('clients with challenges in results learn of each tool what it asks, behind a mounted server too', async () => {
+    const remote = await remoteServer()
+    const settings = {
+      url: remote.url,
+      auth: { anonymous: true as const },
+      tools: { include: ['add', 'delete-*'], auth: { 'delete-*': { scopes: ['admin'] } } },
+    }
+    const inner = createServer({ ...quiet, name: 'inner', signIn: developmentSignIn() })
+    inner.tool('own', { description: 'd', auth: { scopes: ['notes'] }, run: () => 'own' })
+    inner.proxy({ ...settings, prefix: 'deep' })
+    const server = createServer({ ...quiet, signIn: developmentSignIn(), inBandChallenges: true })
+    server.mount('office', inner)
+    server.proxy({ ...settings, prefix: 'far' })
+    server.proxy(settings)
+    const caller = (await test(server)).asNobody()
+    const asked = async (method: string, params = {}) => (await caller.request(method, params)).json()
+    const { tools } = (await asked('tools/list')).result
+    const schemes = new Map<string, { securitySchemes: object[]; _meta: object }>(
+      tools.map((tool: { name: string }) => [tool.name, tool]),
+    )
+    const either = [{ type: 'noauth' }, { type: 'oauth2', scopes: ['mcp'] }]
+    const admin = [{ type: 'oauth2', scopes: ['admin'] }]
+    const expected = {
+      office_own: [{ type: 'oauth2', scopes: ['notes'] }],
+      office_deep_add: either,
+      'office_deep_delete-all': admin,
+      far_add: either,
+      'far_delete-all': admin,
+      add: either,
+      'delete-all': admin,
+    }
+    expect([...schemes.keys()].sort()).toEqual(Object.keys(expected).sort())
+    for (const [name, securitySchemes] of Object.entries(expected)) {
+      expect(schemes.get(name)).toMatchObject({ securitySchemes, _meta: { securitySchemes } })
+      // What is said is what the gate does.
+      const { result } = await asked('tools/call', { name, arguments: { a: 1, b: 2 } })
+      const challenge = result._meta?.['mcp/www_authenticate']
+      if (securitySchemes === either) expect(result).toMatchObject({ content: [{ text: '3' }] })
+      else expect(challenge).toEqual([expect.stringContaining(securitySchemes[0]!.scopes![0]!)])
+    }
+  })
+
   it('middleware by name, and a mounted server that has a proxy', async () => {
     const remote = await remoteServer()
     const inner = createServer(quiet)
