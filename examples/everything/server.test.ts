@@ -107,19 +107,29 @@ const calls: Record<string, [Record<string, unknown>, ...string[]]> = {
     {},
     `{"user":${person},"answer":{"type":"text","text":"Paris."}}`,
   ],
+  greet: [{ name: 'Ada' }, 'Hello, Ada!'],
+  slow_compute: [{ seconds: 0, label: 'nothing' }, 'nothing: done after 0 s.'],
+  confirm_delete: [{ filename: 'a.txt' }, 'a.txt is deleted.'],
+  multi_input: [{}, '{"name":"Ada","confirm":true}'],
 }
+
+/** What runs as a task or not at all; this client knows none. */
+const tasksOnly = ['failing_job', 'protocol_error_job', 'test_tool_with_task']
 
 describe.each(eras)('a client of %s', era => {
   it.each(['open', 'protected'])('gets the same from the %s server, whatever it calls', async access => {
     const caller = access === 'open' ? openTest.asNobody() : await guardedTest.asUser({ sub: 'ada' })
     const client = answering(await caller.connect({ era, capabilities }))
     const { tools } = await client.listTools()
-    expect(tools.map(({ name }) => name)).toEqual(Object.keys(calls))
+    expect(tools.map(({ name }) => name)).toEqual([...Object.keys(calls), ...tasksOnly])
     for (const [name, [args, ...expected]] of Object.entries(calls)) {
       const { content, isError } = await client.callTool({ name, arguments: args })
       const said = content.map(block => (block.type === 'text' ? block.text : `(${block.type})`))
       expect([name, ...said]).toEqual([name, ...expected])
       expect([name, isError ?? false]).toEqual([name, name === 'test_error_handling'])
+    }
+    for (const name of tasksOnly) {
+      await expect(client.callTool({ name, arguments: {} })).rejects.toMatchObject({ code: -32021 })
     }
     const { resources } = await client.listResources()
     for (const { uri } of resources) {
@@ -138,7 +148,7 @@ describe.each(eras)('a client of %s', era => {
   it('is asked to sign in when it connects, once for all there is', async () => {
     await assertSignInRequired(guardedTest.asNobody().connect({ era }), { scopes: ['mcp', 'everything'] })
     const reader = await (await guardedTest.asUser({ sub: 'ada', scopes: ['mcp'] })).connect({ era })
-    expect((await reader.listTools()).tools).toHaveLength(Object.keys(calls).length)
+    expect((await reader.listTools()).tools).toHaveLength(Object.keys(calls).length + tasksOnly.length)
     for (const attempt of [
       reader.callTool({ name: 'test_simple_text', arguments: {} }),
       reader.readResource({ uri: 'test://static-text' }),

@@ -5,6 +5,7 @@ import { addOnTheWay } from './on-the-way.ts'
 import { addQuestions, addRounds } from './questions.ts'
 import { addPrompts, addResources } from './resources-and-prompts.ts'
 import { addSchemas } from './schemas.ts'
+import { addTasks } from './tasks.ts'
 
 function addEverything(server: Target, auth: Protection): void {
   addContent(server, auth)
@@ -12,6 +13,7 @@ function addEverything(server: Target, auth: Protection): void {
   addSchemas(server, auth)
   addQuestions(server, auth)
   addRounds(server, auth)
+  addTasks(server, auth)
   addResources(server, auth)
   addPrompts(server, auth)
 }
