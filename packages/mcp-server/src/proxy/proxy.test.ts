@@ -143,11 +143,13 @@ describe('what a deployer chooses', () => {
     server.proxy({ ...settings, prefix: 'far' })
     server.proxy(settings)
     const caller = (await test(server)).asNobody()
-    const asked = async (method: string, params = {}) => (await caller.request(method, params)).json()
-    const { tools } = (await asked('tools/list')).result
-    const schemes = new Map<string, { securitySchemes: object[]; _meta: object }>(
-      tools.map((tool: { name: string }) => [tool.name, tool]),
-    )
+    type Result = { tools?: { name: string }[]; _meta?: Record<string, unknown> }
+    const asked = async (method: string, params = {}): Promise<Result> => {
+      const answer = (await (await caller.request(method, params)).json()) as { result: Result }
+      return answer.result
+    }
+    const { tools = [] } = await asked('tools/list')
+    const schemes = new Map(tools.map(tool => [tool.name, tool]))
     const either = [{ type: 'noauth' }, { type: 'oauth2', scopes: ['mcp'] }]
     const admin = [{ type: 'oauth2', scopes: ['admin'] }]
     const expected = {
@@ -163,7 +165,7 @@ describe('what a deployer chooses', () => {
     for (const [name, securitySchemes] of Object.entries(expected)) {
       expect(schemes.get(name)).toMatchObject({ securitySchemes, _meta: { securitySchemes } })
       // What is said is what the gate does.
-      const { result } = await asked('tools/call', { name, arguments: { a: 1, b: 2 } })
+      const result = await asked('tools/call', { name, arguments: { a: 1, b: 2 } })
       const challenge = result._meta?.['mcp/www_authenticate']
       if (securitySchemes === either) expect(result).toMatchObject({ content: [{ text: '3' }] })
       else expect(challenge).toEqual([expect.stringContaining(securitySchemes[0]!.scopes![0]!)])
