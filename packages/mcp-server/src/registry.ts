@@ -84,6 +84,11 @@ export function createRegistry(): Registry {
     const original = originals.get(offer)
     return original ? [...own, ...original.registry.layersOf(original.offer)] : own
   }
+  /** A longer beginning of names comes first: what begins with it is nobody's who has a shorter one, or none. */
+  const insert = (source: OfferSource) => {
+    sources.push(source)
+    sources.sort((a, b) => b.start.length - a.start.length)
+  }
   const dressed = new WeakSet<Offer>()
   /** What sources make while the server runs gets its middleware when it is first seen. */
   const dress = <O extends Offer>(offer: O): O => {
@@ -146,6 +151,8 @@ export function createRegistry(): Registry {
         const variables = template.enabled ? template.template.match(uri) : undefined
         if (variables) return { resource: template, variables }
       }
+      // What is turned off stays so, whatever a remote server has under its address.
+      if (resource) return undefined
       for (const source of sources) {
         const found = source.findResource(uri)
         if (found) return { ...found, resource: dress(found.resource) }
@@ -162,7 +169,7 @@ export function createRegistry(): Registry {
     offers,
     addSource(source) {
       if (frozen) throw new ConfigurationError('server.proxy comes too late: use it before start().')
-      sources.push(source)
+      insert(source)
     },
     sources: () => sources,
     use(layer) {
@@ -193,7 +200,7 @@ export function createRegistry(): Registry {
         for (const source of other.sources()) {
           if (copies.has(source)) continue
           copies.set(source, undefined)
-          sources.push(
+          insert(
             mountedSource(source, prefix, (copy, offer) => originals.set(copy, { registry: other, offer })),
           )
         }

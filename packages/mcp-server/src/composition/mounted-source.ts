@@ -37,6 +37,7 @@ export function mountedSource(
     offers.filter(({ name }) => isToolName(prefixName(prefix, name))).map(copyOf)
 
   return {
+    start: prefixName(prefix, source.start),
     placeholders: source.placeholders.map(offer => ({
       ...offer,
       name: offer.kind === 'resource' ? prefixUri(prefix, offer.name) : prefixName(prefix, offer.name),

@@ -19,6 +19,8 @@ export interface Asking {
 export interface OfferSource {
   /** One for each kind and rule of its offers: what is known of them at start. */
   readonly placeholders: readonly Offer[]
+  /** What names of its tools and prompts begin with; '' when they can be any. */
+  readonly start: string
   tool(name: string): Tool | undefined
   prompt(name: string): Prompt | undefined
   findResource(uri: string): FoundResource | undefined

@@ -1,6 +1,7 @@
 import { systemClock } from '@sallyport/oauth'
 import { LRUCache } from 'lru-cache'
 import type { Asking } from '../composition/offer-source.ts'
+import type { ExternalToken } from '../provider.ts'
 import type { AnyCallContext, Caller, ClientCaller } from '../tools/call-context.ts'
 import { createOwnToken } from './client-credentials.ts'
 import type { RemoteIdentity } from './connect-remote.ts'
@@ -36,6 +37,8 @@ const keepOwnMs = 60_000
 /** One caller's session, and what it sends. */
 interface Slot {
   readonly session: RemoteSession
+  /** The token it was opened with; undefined where headers say who calls. */
+  readonly openedWith: string | undefined
   token: string | undefined
   headers: Readonly<Record<string, string>>
   renew: (rejected: string) => Promise<string>
@@ -59,10 +62,11 @@ export function createIdentities(
     ttlAutopurge: true,
     dispose: ({ session }) => void session.retire(),
   })
-  const slotOf = (caller: Caller | ClientCaller | undefined): Slot => {
+  const slotOf = (caller: Caller | ClientCaller | undefined, openedWith?: string): Slot => {
     const key = keyOf(caller)
     const known = slots.get(key)
-    if (known) return known
+    // Another token may be of another account of the user: it gets a session, and lists, of its own (R179).
+    if (known && known.openedWith === openedWith) return known
     const slot: Slot = {
       session: createRemoteSession(
         settings,
@@ -79,7 +83,8 @@ export function createIdentities(
         },
         { keepMs: keepOwnMs, now },
       ),
-      token: undefined,
+      openedWith,
+      token: openedWith,
       headers: {},
       renew: rejected => Promise.resolve(rejected),
     }
@@ -101,6 +106,22 @@ export function createIdentities(
     slot.headers = headers
     return slot.session
   }
+  const withToken = async (
+    caller: Caller | ClientCaller | undefined,
+    tokenFor: (rejected?: string) => Promise<ExternalToken>,
+  ) => {
+    let value: string
+    try {
+      ;({ value } = await tokenFor())
+    } catch (error) {
+      // Who has no token, as after disconnecting the account, keeps no session that was opened with one.
+      slots.delete(keyOf(caller))
+      throw error
+    }
+    const slot = slotOf(caller, value)
+    slot.renew = async rejected => (await tokenFor(rejected)).value
+    return slot.session
+  }
 
   return {
     isShared: !isOfProvider(credentials) && typeof credentials !== 'function',
@@ -108,11 +129,9 @@ export function createIdentities(
       if (typeof credentials === 'function') return withHeaders(caller, credentials)
       if (!isOfProvider(credentials)) return sharedSession()
       const { provider } = credentials
-      const { value } = await token(provider)
-      const slot = slotOf(caller)
-      slot.token = value
-      slot.renew = async rejected => (await token(provider, { rejected })).value
-      return slot.session
+      return withToken(caller, rejected =>
+        rejected === undefined ? token(provider) : token(provider, { rejected }),
+      )
     },
     async forList({ caller, services }) {
       if (typeof credentials === 'function') return withHeaders(caller, credentials)
@@ -121,11 +140,11 @@ export function createIdentities(
       const connected = services.providers.get(provider)?.connected
       if (!connected || caller?.principal !== 'user') return undefined
       const { userId } = caller
-      const { value } = await connected.token(userId, scopes)
-      const slot = slotOf(caller)
-      slot.token = value
-      slot.renew = async rejected => (await connected.token(userId, scopes, undefined, rejected)).value
-      return slot.session
+      return withToken(caller, rejected =>
+        rejected === undefined
+          ? connected.token(userId, scopes)
+          : connected.token(userId, scopes, undefined, rejected),
+      )
     },
     shared: sharedSession,
     async close() {

@@ -1,5 +1,6 @@
 import type { Prompt as PromptListing, Tool as ToolListing } from '@modelcontextprotocol/server'
 import { LRUCache } from 'lru-cache'
+import { callerFor, mayUse } from '../calls/perform.ts'
 import type { Asking, OfferSource } from '../composition/offer-source.ts'
 import { prefixName, withoutPrefix } from '../composition/prefix.ts'
 import type { Offer } from '../offers.ts'
@@ -32,10 +33,14 @@ export function createRemoteSource(
     onChanged,
   )
 
+  const mayCall = ({ caller, services }: Asking) =>
+    mayUse(settings.rule, callerFor(settings.rule, caller), services.hasScopes)
   const catalogueFor = async (asking: Asking): Promise<Catalogue | 'not connected' | undefined> => {
     try {
       // One that is away is tried again in the background: lists do not wait for it.
       if (identities.isShared && link.isAway) return identities.shared().known
+      // What is there may be the caller's own: it is not read for a token that could call none of it (R156).
+      if (!identities.isShared && asking.caller && !mayCall(asking)) return 'not connected'
       const session = await identities.forList(asking)
       return session && (await inTime(session.catalogue()))
     } catch (error) {
@@ -74,6 +79,7 @@ export function createRemoteSource(
   }
 
   return {
+    start: prefix === undefined ? '' : prefixName(prefix, ''),
     placeholders: [
       ...(settings.tools
         ? [
@@ -127,12 +133,15 @@ export function createRemoteSource(
         ({ prompts }) => prompts,
         ([name, listing]) => promptNamed(name, inner(name) ?? name, listing as PromptListing),
       ),
-    resources: asking =>
-      listed(
-        asking,
-        ({ resources }) => resources,
-        listing => ({ ...resource, listing }) as FixedResource,
-      ),
+    // As with those that templates list: only who may read them learns which there are.
+    resources: async asking =>
+      mayCall(asking)
+        ? listed(
+            asking,
+            ({ resources }) => resources,
+            listing => ({ ...resource, listing }) as FixedResource,
+          )
+        : [],
     templates: asking =>
       listed(
         asking,
