@@ -382,7 +382,7 @@ describe('what goes to a remote server', () => {
       providers: [hub],
       scopes: { tickets: 'Your tickets', other: 'Something else' },
     })
-    const auth = { scopes: ['tickets'] }
+    const auth = { scopes: ['tickets'] } as const
     server.proxy({ url: remote.url, prefix: 'own', auth, credentials: { provider: 'hub' } })
     server.proxy({ url: remote.url, prefix: 'all', auth, credentials: { bearer: 'ours' } })
     const kit = await test(server, { providers: [hub] })

@@ -69,7 +69,6 @@ const task: Task = {
   attempts: 0,
 }
 const subscription = { session: 'session', idHash: 'id', sealed: 'sealed' }
-const subscription = { session: 'session', idHash: 'id', sealed: 'sealed' }
 const callTask: Omit<CallTask, 'generation'> = {
   version: 1,
   callerHash: 'caller',
