@@ -106,13 +106,22 @@ const uriHere =
   (uri: string): string =>
     prefix === undefined || !resources || /^https?:/i.test(uri) ? uri : prefixUri(prefix, uri)
 
+/** A block of content without `_meta`, its own and that of a resource in it. */
+function plainBlock<Block extends object>(block: Block): Block {
+  const { _meta, ...plain } = block as Record<string, unknown>
+  const { resource } = plain
+  const whole =
+    typeof resource === 'object' && resource !== null ? { ...plain, resource: plainBlock(resource) } : plain
+  return whole as Block
+}
+
 /** What of a tool's result goes on. `_meta` does not: it speaks to clients in the name of this server. */
 export function toolAnswer(settings: ProxySettings, result: CallToolResult): CallToolResult {
   const { content, structuredContent, isError } = result
   return translateUris(
     'tool',
     {
-      content,
+      content: content.map(plainBlock),
       ...(structuredContent !== undefined && { structuredContent }),
       ...(isError && { isError }),
     },
@@ -123,7 +132,10 @@ export function toolAnswer(settings: ProxySettings, result: CallToolResult): Cal
 /** The same of a prompt. */
 export function promptAnswer(settings: ProxySettings, result: GetPromptResult): GetPromptResult {
   const { description, messages } = result
-  const answer = { ...(description !== undefined && { description }), messages }
+  const answer = {
+    ...(description !== undefined && { description }),
+    messages: messages.map(({ role, content }) => ({ role, content: plainBlock(content) })),
+  }
   return translateUris('prompt', answer, uriHere(settings)) as GetPromptResult
 }
 

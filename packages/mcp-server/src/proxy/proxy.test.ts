@@ -461,6 +461,13 @@ describe('what comes from a remote server', () => {
     const { client, kit } = await connect(remote => {
       remote.add(server => {
         const answer = () => ({ content: [] })
+        const _meta = { ui: 'evil' }
+        server.registerTool('inner', { description: 'd' }, () => ({
+          content: [
+            { type: 'text', text: 'a', _meta },
+            { type: 'resource', resource: { uri: 'notes://b', text: 'b', _meta }, _meta },
+          ],
+        }))
         server.registerTool('x'.repeat(64), { description: 'd' }, answer)
         server.registerTool(
           'hidden',
@@ -491,6 +498,9 @@ describe('what comes from a remote server', () => {
     )
     const added = await client.callTool({ name: 'far_add', arguments: { a: 1, b: 1 } })
     expect(JSON.stringify(added)).not.toContain('evil')
+    const inner = await client.callTool({ name: 'far_inner', arguments: {} })
+    expect(inner.content).toMatchObject([{ text: 'a' }, { resource: { text: 'b' } }])
+    expect(JSON.stringify(inner)).not.toContain('evil')
   })
 
   it('R187: is cut off when it is too much or too late, and its errors tell nothing of its inside', async () => {
