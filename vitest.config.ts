@@ -34,8 +34,10 @@ export default defineConfig({
           ...sharedTest,
           name: 'unit',
           // Far more than any takes: a busy machine must not fail a test that measures nothing.
-          testTimeout: 30_000,
-          hookTimeout: 30_000,
+          testTimeout: 60_000,
+          hookTimeout: 60_000,
+          // A worker waits often: by default a machine with two cores would have one, and stand idle half of the time.
+          maxWorkers: 2,
           include: [
             'packages/*/src/**/*.test.ts',
             'examples/*/*.test.ts',
@@ -55,6 +57,7 @@ export default defineConfig({
           include: ['packages/*/src/**/*.redis.test.ts'],
           testTimeout: 120_000,
           hookTimeout: 120_000,
+          maxWorkers: 2,
         },
       },
       {
