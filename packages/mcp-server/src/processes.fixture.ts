@@ -1,4 +1,4 @@
-import { fork } from 'node:child_process'
+import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
 import { createServer } from 'node:net'
 import { fileURLToPath } from 'node:url'
@@ -15,6 +15,9 @@ export async function freePort(): Promise<number> {
 
 /** A server in a process of its own. */
 export interface ServerProcess {
+  child: ChildProcess
+  /** Everything it said over IPC so far. */
+  said: readonly unknown[]
   /** Calls a tool of this process. */
   call(token: unknown): Promise<Response>
   /** Tells the process something over IPC; resolves with what it answers. */
@@ -43,6 +46,8 @@ export async function startProcess(
       ...environment,
     },
   })
+  const said: unknown[] = []
+  child.on('message', message => said.push(message))
   await Promise.race([
     once(child, 'message'),
     once(child, 'exit').then(([code]) => {
@@ -55,6 +60,8 @@ export async function startProcess(
     return fetch(new Request(url, request), { redirect: 'manual' })
   }
   return {
+    child,
+    said,
     serve,
     call: token => createTestClient(serve, publicUrl).call('whoami', {}, token),
     async tell(message) {
@@ -63,6 +70,7 @@ export async function startProcess(
       return answer
     },
     async close() {
+      if (child.exitCode !== null || child.signalCode !== null) return
       const exited = once(child, 'exit')
       child.disconnect()
       await exited

@@ -7,6 +7,7 @@ import {
   StoreUnavailableError,
 } from '@sallyport/oauth'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { gate } from './gate.fixture.ts'
 import { type Answer, type FakeUpstream, type Script, startFakeUpstream } from './testing/fake-upstream.ts'
 import {
   createHarness,
@@ -50,24 +51,14 @@ const eventsOf = (type: string, ...harnesses: Harness[]) =>
   )
 const refreshed: Answer = { body: { access_token: 'access-2', expires_in: 3600 } }
 
-/** Something to wait for, in both directions: that it was reached, and that it may go on. */
-function gate() {
-  let reach = () => {}
-  const reached = new Promise<void>(resolve => {
-    reach = resolve
+/** The provider holds back its answer to the next refresh. */
+function holdRefresh() {
+  const held = gate()
+  upstream.script('/token', async () => {
+    await held.pass()
+    return refreshed
   })
-  let open = () => {}
-  const opened = new Promise<void>(resolve => {
-    open = resolve
-  })
-  return {
-    reached,
-    open,
-    pass() {
-      reach()
-      return opened
-    },
-  }
+  return held
 }
 
 describe('refreshing without a caller', () => {
@@ -134,11 +125,7 @@ describe('refreshing without a caller', () => {
   it('whoever has a token that works does not wait for the provider meanwhile', async () => {
     await one.connect()
     await token()
-    const held = gate()
-    upstream.script('/token', async () => {
-      await held.pass()
-      return refreshed
-    })
+    const held = holdRefresh()
     // Stale already, as when all processes were down: a caller alone would refresh it.
     clock.now += 3400
     const work = runDue()
@@ -157,11 +144,7 @@ describe('refreshing without a caller', () => {
       await one.connect({ userId, reply: { refresh_token: `refresh of ${userId}` } })
       await token(one, userId)
     }
-    const held = gate()
-    upstream.script('/token', async () => {
-      await held.pass()
-      return refreshed
-    })
+    const held = holdRefresh()
     clock.now += 3400
     const work = runDue()
     await expect.poll(refreshes).toBe(8)
@@ -200,11 +183,7 @@ describe('refreshing without a caller', () => {
   it('whoever has none that works waits for the refresh under way, and begins no second one', async () => {
     await one.connect()
     await token()
-    const held = gate()
-    upstream.script('/token', async () => {
-      await held.pass()
-      return refreshed
-    })
+    const held = holdRefresh()
     clock.now += 4000
     const work = runDue()
     await held.reached

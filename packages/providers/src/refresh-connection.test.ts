@@ -1,6 +1,7 @@
 import { ConnectionRequiredError, ProviderUnavailableError } from '@sallyport/mcp-server'
 import { createMemoryStore, StoreUnavailableError } from '@sallyport/oauth'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { gate } from './gate.fixture.ts'
 import {
   type Answer,
   type FakeUpstream,
@@ -57,26 +58,6 @@ const errorOf = (promise: Promise<unknown>) =>
     error => error,
   )
 const types = (harness: Harness) => harness.events.map(({ type }) => type)
-
-/** Something to wait for, in both directions: that it was reached, and that it may go on. */
-function gate() {
-  let reach = () => {}
-  const reached = new Promise<void>(resolve => {
-    reach = resolve
-  })
-  let open = () => {}
-  const opened = new Promise<void>(resolve => {
-    open = resolve
-  })
-  return {
-    reached,
-    open,
-    pass() {
-      reach()
-      return opened
-    },
-  }
-}
 
 /** An upstream whose refresh tokens work once: the second use of one ends the whole grant. */
 function rotating() {

@@ -1,8 +1,9 @@
 import type { CallToolResult } from '@modelcontextprotocol/server'
 import { createMemoryStore, developmentSignIn } from '@sallyport/oauth'
-import { afterEach, describe, expect, expectTypeOf, it, vi } from 'vitest'
+import { describe, expect, expectTypeOf, it, vi } from 'vitest'
 import { z } from 'zod'
 import { currentCall } from '../calls/current-call.ts'
+import { closesAfterEach } from '../closing.fixture.ts'
 import { createServer } from '../create-server.ts'
 import { createForeignIssuer } from '../foreign-issuer.fixture.ts'
 import { openApiTools } from '../openapi/openapi-tools.ts'
@@ -23,14 +24,7 @@ const quiet = {
   port: 3000,
   secrets: 'a-secret-for-tests-that-is-long-enough-0123456789',
 } as const
-const closing: { close(): Promise<unknown> }[] = []
-afterEach(async () => {
-  for (const one of closing.splice(0)) await one.close()
-})
-const track = <T extends { close(): Promise<unknown> }>(one: T): T => {
-  closing.push(one)
-  return one
-}
+const track = closesAfterEach()
 
 /** A server of everything, and what its middleware saw. */
 function library(options: { leanCalls?: boolean } = {}) {

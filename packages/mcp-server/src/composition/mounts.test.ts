@@ -1,8 +1,9 @@
 import type { CallToolResult, ServerEvent } from '@modelcontextprotocol/server'
 import { developmentSignIn } from '@sallyport/oauth'
 import fc from 'fast-check'
-import { afterEach, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { z } from 'zod'
+import { closesAfterEach } from '../closing.fixture.ts'
 import { content } from '../content/content.ts'
 import { createServer } from '../create-server.ts'
 import { fakeProvider } from '../provider.fixture.ts'
@@ -20,14 +21,7 @@ const quiet = {
   port: 3000,
   secrets: 'a-secret-for-tests-that-is-long-enough-0123456789',
 } as const
-const closing: { close(): Promise<unknown> }[] = []
-afterEach(async () => {
-  for (const one of closing.splice(0)) await one.close()
-})
-const track = <T extends { close(): Promise<unknown> }>(one: T): T => {
-  closing.push(one)
-  return one
-}
+const track = closesAfterEach()
 const test = async (server: AnyServer) => track(await createTestServer(server))
 const start = (server: { start(options: object): Promise<void> }) =>
   server.start({ transport: 'mounted', throwOnError: true })

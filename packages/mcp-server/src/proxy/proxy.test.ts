@@ -1,7 +1,8 @@
 import type { CallToolResult } from '@modelcontextprotocol/server'
 import { developmentSignIn } from '@sallyport/oauth'
-import { afterEach, describe, expect, it, vi } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
 import { z } from 'zod'
+import { closesAfterEach } from '../closing.fixture.ts'
 import { createServer } from '../create-server.ts'
 import type { AnyServer, Server } from '../server.ts'
 import { fakeProvider } from '../testing/fake-provider.ts'
@@ -10,14 +11,7 @@ import { createTestServer } from '../testing/test-server.ts'
 import { startRemote } from './remote.fixture.ts'
 
 const quiet = { name: 'gateway', version: '1.0.0', environment: {}, logLevel: 'silent', port: 3000 } as const
-const closing: { close(): Promise<unknown> }[] = []
-afterEach(async () => {
-  for (const one of closing.splice(0).reverse()) await one.close()
-})
-const track = <T extends { close(): Promise<unknown> }>(one: T): T => {
-  closing.push(one)
-  return one
-}
+const track = closesAfterEach()
 const remoteServer = async (options?: Parameters<typeof startRemote>[0]) => track(await startRemote(options))
 const test = async (server: AnyServer, options = {}) => track(await createTestServer(server, options))
 function groupBy<T, K>(items: readonly T[], keyOf: (item: T) => K): Map<K, T[]> {

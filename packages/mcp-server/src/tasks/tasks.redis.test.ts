@@ -1,72 +1,27 @@
-import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
-import { createServer } from 'node:net'
-import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest'
 import { type RedisServer, startRedisServer } from '../../../oauth/src/storage/redis-server.fixture.ts'
+import { freePort, type ServerProcess, startProcess } from '../processes.fixture.ts'
 import { createTestClient } from '../sign-in.fixture.ts'
-
-const main = fileURLToPath(new URL('tasks-main.fixture.ts', import.meta.url))
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as { port: number }
-  server.close()
-  await once(server, 'close')
-  return port
-}
-
-interface Process {
-  child: ChildProcess
-  /** Everything it said so far. */
-  said: unknown[]
-  serve(request: Request): Promise<Response>
-  request(method: string, params: Record<string, unknown>, token: unknown): Promise<Answer>
-}
 
 interface Answer {
   result?: Record<string, unknown> & { taskId?: string; status?: string; inputRequests?: object }
   error?: { code: number; message: string }
 }
 
+interface Process extends ServerProcess {
+  request(method: string, params: Record<string, unknown>, token: unknown): Promise<Answer>
+}
+
 let redis: RedisServer
 let publicUrl: string
-const running: ChildProcess[] = []
 
-async function startProcess(port: number): Promise<Process> {
-  const child = fork(main, {
-    execArgv: ['--conditions=sallyport-source', '--disable-warning=ExperimentalWarning'],
-    stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
-    env: {
-      PATH: process.env.PATH,
-      PORT: `${port}`,
-      PUBLIC_URL: publicUrl,
-      LOG_LEVEL: 'error',
-      REDIS_URL: redis.url,
-      SALLYPORT_SECRET: 'a-secret-for-tests-that-is-long-enough-0123456789',
-    },
-  })
-  running.push(child)
-  const said: unknown[] = []
-  child.on('message', message => said.push(message))
-  await Promise.race([
-    once(child, 'message'),
-    once(child, 'exit').then(([code]) => {
-      throw new Error(`the server stopped with exit code ${code}`)
-    }),
-  ])
-  const serve: Process['serve'] = request => {
-    const url = new URL(request.url)
-    url.port = `${port}`
-    return fetch(new Request(url, request), { redirect: 'manual' })
-  }
+async function startTaskServer(port: number): Promise<Process> {
+  const process = await startProcess('tasks/tasks-main.fixture.ts', publicUrl, port, { REDIS_URL: redis.url })
   return {
-    child,
-    said,
-    serve,
+    ...process,
     async request(method, params, token) {
-      const response = await serve(
+      const response = await process.serve(
         new Request(`${publicUrl}/mcp`, {
           method: 'POST',
           headers: {
@@ -108,16 +63,12 @@ beforeAll(async () => {
 beforeEach(async () => {
   const [port, otherPort] = [await freePort(), await freePort()]
   publicUrl = `http://localhost:${otherPort}`
-  other = await startProcess(otherPort)
-  one = await startProcess(port)
+  other = await startTaskServer(otherPort)
+  one = await startTaskServer(port)
   client = createTestClient(other.serve, publicUrl)
   return async () => {
-    for (const child of running.splice(0)) {
-      if (child.exitCode !== null || child.signalCode !== null) continue
-      const exited = once(child, 'exit')
-      child.kill('SIGKILL')
-      await exited
-    }
+    await one.close()
+    await other.close()
   }
 })
 afterAll(() => redis.stop())
