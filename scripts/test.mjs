@@ -1,5 +1,4 @@
 // npm test: installs what is missing, then runs every check there is. Last line: N passed, N failed.
-import { execFileSync } from 'node:child_process'
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -8,7 +7,7 @@ import { installDependencies, prepareToolchain, run, stop } from './toolchain.mj
 const inPath = name => (process.env.PATH ?? '').split(':').some(folder => existsSync(join(folder, name)))
 
 /** Tests run against a real Redis and a real browser: Debian's. */
-function installSystemPackages() {
+async function installSystemPackages() {
   const missing = [
     ['redis-server', 'redis-server'],
     ['chromium', 'chromium'],
@@ -23,26 +22,18 @@ function installSystemPackages() {
     )
   }
   console.log(`Installing Debian's ${words}…`)
-  const quiet = {
-    stdio: ['ignore', 'ignore', 'inherit'],
-    env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive' },
-  }
-  try {
-    execFileSync('apt-get', ['update', '-qq'], quiet)
-    // Installing must not start a server of the machine's own: the tests start theirs.
-    execFileSync('apt-get', ['install', '-y', '-qq', '--no-install-recommends', ...missing], {
-      ...quiet,
-      env: { ...quiet.env, RUNLEVEL: '1' },
-    })
-  } catch {
-    stop(`apt-get could not install ${words}; the reason stands above.`)
-  }
+  // Installing must not start a server of the machine's own: the tests start theirs.
+  const quietly = { ...process.env, DEBIAN_FRONTEND: 'noninteractive', RUNLEVEL: '1' }
+  const apt = (...parameters) =>
+    run('apt-get', parameters, quietly, { stdio: ['ignore', 'ignore', 'inherit'] })
+  const code =
+    (await apt('update', '-qq')) || (await apt('install', '-y', '-qq', '--no-install-recommends', ...missing))
+  if (code !== 0) stop(`apt-get could not install ${words}; the reason stands above.`)
 }
 
 const environment = prepareToolchain()
-installSystemPackages()
 console.log('Installing dependencies…')
-await installDependencies(environment)
+await Promise.all([installSystemPackages(), installDependencies(environment)])
 
 const results = mkdtempSync(join(tmpdir(), 'sallyport-test-'))
 let passed = 0
@@ -90,9 +81,9 @@ await check('types', 'pnpm', 'exec', 'tsc', '--noEmit')
 await check('build', 'pnpm', 'exec', 'turbo', 'run', 'build', '--output-logs=errors-only')
 await check('packed packages install and import in an empty project', 'node', 'scripts/check-packages.mjs')
 await tests('unit')
-await tests('redis')
-// One file after another in each, which leaves a core idle.
-await Promise.all([tests('e2e'), tests('conformance')])
+// What uses Redis waits more than it computes.
+await Promise.all([tests('redis'), tests('conformance')])
+await tests('e2e')
 
 rmSync(results, { recursive: true, force: true })
 console.log(`\n${passed} passed, ${failed} failed`)

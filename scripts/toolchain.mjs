@@ -74,7 +74,13 @@ export function prepareToolchain() {
   const inherited = Object.entries(process.env).filter(
     ([name]) => !/^npm_/i.test(name) && name !== 'PATH' && name !== 'Path',
   )
-  const environment = { ...Object.fromEntries(inherited), PATH: path, TURBO_TELEMETRY_DISABLED: '1' }
+  const environment = {
+    ...Object.fromEntries(inherited),
+    PATH: path,
+    TURBO_TELEMETRY_DISABLED: '1',
+    // Hundreds of processes load the same sources: compiled once, each starts in half the time.
+    NODE_COMPILE_CACHE: join(toolsFolder, 'compile-cache'),
+  }
 
   const missing = []
   if (!ownNode && !existsSync(join(nodeFolder, windows ? 'node.exe' : 'node')))

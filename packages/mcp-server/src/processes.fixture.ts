@@ -39,6 +39,7 @@ export async function startProcess(
     stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
     env: {
       PATH: process.env.PATH,
+      NODE_COMPILE_CACHE: process.env.NODE_COMPILE_CACHE,
       PORT: `${port}`,
       PUBLIC_URL: publicUrl,
       LOG_LEVEL: 'error',

@@ -82,7 +82,11 @@ export async function startFleetProcess(settings: FleetSettings): Promise<FleetP
   const child = fork(main, {
     execArgv: ['--conditions=sallyport-source', '--disable-warning=ExperimentalWarning'],
     stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
-    env: { PATH: process.env.PATH, FLEET: JSON.stringify(settings) },
+    env: {
+      PATH: process.env.PATH,
+      NODE_COMPILE_CACHE: process.env.NODE_COMPILE_CACHE,
+      FLEET: JSON.stringify(settings),
+    },
   })
   const waiting = new Map<number, { resolve: (result: never) => void; reject: (error: Error) => void }>()
   let complaints = ''

@@ -25,6 +25,7 @@ export async function startEverything(leanCalls: 'on' | 'off'): Promise<Everythi
     stdio: ['ignore', 'pipe', 'pipe'],
     env: {
       PATH: process.env.PATH,
+      NODE_COMPILE_CACHE: process.env.NODE_COMPILE_CACHE,
       HOME: directory,
       PORT: String(ports[0]),
       PROTECTED_PORT: String(ports[1]),

@@ -73,6 +73,7 @@ export async function startExample(
         stdio: ['ignore', 'pipe', 'pipe'],
         env: {
           PATH: process.env.PATH,
+          NODE_COMPILE_CACHE: process.env.NODE_COMPILE_CACHE,
           HOME: directory,
           PORT: String(port),
           SALLYPORT_DIR: directory,

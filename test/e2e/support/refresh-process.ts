@@ -38,7 +38,11 @@ export async function startRefreshProcess(settings: RefreshSettings): Promise<Re
   const child = fork(main, {
     execArgv: ['--conditions=sallyport-source', '--disable-warning=ExperimentalWarning'],
     stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
-    env: { PATH: process.env.PATH, E2E_REFRESH: JSON.stringify(settings) },
+    env: {
+      PATH: process.env.PATH,
+      NODE_COMPILE_CACHE: process.env.NODE_COMPILE_CACHE,
+      E2E_REFRESH: JSON.stringify(settings),
+    },
   })
   const exited = once(child, 'exit')
   const calls = new Map<number, (result: CallResult) => void>()

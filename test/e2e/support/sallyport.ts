@@ -97,6 +97,7 @@ export async function startSallyport(options: SallyportOptions = {}): Promise<Sa
       // Nothing of this process's environment reaches the server but what a process cannot do without.
       env: {
         PATH: process.env.PATH,
+        NODE_COMPILE_CACHE: process.env.NODE_COMPILE_CACHE,
         HOME: directory,
         PORT: String(port),
         PUBLIC_URL: beside?.origin ?? origin,

@@ -12,6 +12,7 @@ const main = fileURLToPath(new URL('stdio-main.ts', import.meta.url))
 const parameters = ['--conditions=sallyport-source', main]
 const environmentOf = (environment: Readonly<Record<string, string>>) => ({
   PATH: process.env.PATH ?? '',
+  NODE_COMPILE_CACHE: process.env.NODE_COMPILE_CACHE ?? '',
   OAUTH_RATE_LIMIT: '0',
   ...environment,
 })
