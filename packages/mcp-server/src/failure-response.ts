@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { StoreUnavailableError } from '@sallyport/oauth'
 import { jsonResponse, unavailableResponse } from './json-response.ts'
+import { RequestAbortedError } from './read-body.ts'
 import type { ToolLog } from './tools/call-context.ts'
 
 /**
@@ -9,6 +10,8 @@ import type { ToolLog } from './tools/call-context.ts'
  */
 export function failureResponse(error: unknown, log: ToolLog): Response {
   if (error instanceof StoreUnavailableError) return unavailableResponse()
+  // Strangers must not fill the log with requests that they abandon.
+  if (error instanceof RequestAbortedError) return new Response(null, { status: 400 })
   const reference = randomUUID()
   log.error({ err: error, reference }, 'request failed')
   return jsonResponse({ error: 'server_error', reference }, 500)

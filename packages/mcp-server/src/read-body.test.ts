@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { maxJsonDepth, parseJson, readBody } from './read-body.ts'
+import { maxJsonDepth, parseJson, RequestAbortedError, readBody } from './read-body.ts'
 
 const bytes = (text: string) => new TextEncoder().encode(text)
 
@@ -37,6 +37,19 @@ describe('readBody', () => {
     const { request } = chunked('abc', 'def')
     const lying = new Request(request, { headers: { 'content-length': '1' } })
     expect(await readBody(lying, 5)).toBeUndefined()
+  })
+
+  it('a client that goes away before its body is whole is told apart from a fault of the server', async () => {
+    for (const headers of [{}, { 'content-length': '3' }]) {
+      const body = new ReadableStream({ pull: controller => controller.error(new Error('aborted')) })
+      const request = new Request('http://localhost/', {
+        method: 'POST',
+        body,
+        headers,
+        duplex: 'half',
+      } as RequestInit)
+      await expect(readBody(request, 5)).rejects.toThrow(RequestAbortedError)
+    }
   })
 
   it('R196: an announced length over the limit is refused unread', async () => {

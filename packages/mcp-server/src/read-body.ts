@@ -1,14 +1,24 @@
 /** How deep JSON may nest before it is refused: no tool call comes near, and walking it costs stack (R196). */
 export const maxJsonDepth = 100
 
+/** The client went away before its request was whole: nobody waits for an answer, and nothing is wrong here. */
+export class RequestAbortedError extends Error {
+  override name = 'RequestAbortedError'
+}
+
 /**
  * The bytes of a request's body, or undefined when there are more than `limit`. Counts what arrives: a
  * `Content-Length` may lie or be missing (R196).
+ *
+ * @throws {RequestAbortedError} when the body ends before it is whole
  */
-export async function readBody(
-  request: Request,
-  limit: number,
-): Promise<Uint8Array<ArrayBuffer> | undefined> {
+export function readBody(request: Request, limit: number): Promise<Uint8Array<ArrayBuffer> | undefined> {
+  return readBytes(request, limit).catch(cause => {
+    throw new RequestAbortedError('the client went away', { cause })
+  })
+}
+
+async function readBytes(request: Request, limit: number): Promise<Uint8Array<ArrayBuffer> | undefined> {
   const announced = request.headers.get('content-length')
   if (announced !== null && /^\d+$/.test(announced)) {
     if (Number(announced) > limit) return undefined
