@@ -56,7 +56,8 @@ import {
 import { type TaskOptions, taskOptions } from './tasks/task-options.ts'
 import { createTaskRecords } from './tasks/task-records.ts'
 import { createTasks, type Tasks } from './tasks/tasks.ts'
-import { createSdkServer, type SdkServerParts, type ServerIdentity } from './tools/sdk-server.ts'
+import { createSdkServer, type SdkServerParts } from './tools/sdk-server.ts'
+import type { ServerIdentity } from './tools/server-identity.ts'
 
 /** A server whose parts are made and joined. */
 export interface Assembled {

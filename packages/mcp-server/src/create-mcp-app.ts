@@ -14,6 +14,7 @@ import {
   rootMetadataPath,
 } from './protected-resource-metadata.ts'
 import { redact } from './redact.ts'
+import type { RequestEnvironment } from './request-environment.ts'
 import { secureResponse } from './secure-response.ts'
 import type { ToolLog } from './tools/call-context.ts'
 
@@ -33,14 +34,6 @@ export interface Served {
   https: boolean
   /** Largest body, in bytes, of requests that are not ours to judge. */
   maxBodyBytes: number
-}
-
-/** Environment of one request: what only the host of the app knows. */
-export interface RequestEnvironment {
-  /** Address of the peer, for rate limits and events; absent: no source is limited. */
-  remoteAddress?: string
-  /** What `@hono/node-server` gives an app that this one is mounted in: the same address, from the socket. */
-  incoming?: { socket?: { remoteAddress?: string | undefined } }
 }
 
 /** Bodies of OAuth requests are small. */

@@ -7,7 +7,7 @@ import { jsonResponse } from './json-response.ts'
 import type { Offer } from './offers.ts'
 import { isOpen } from './offers.ts'
 import { baseScope } from './scopes.ts'
-import type { ServerIdentity } from './tools/sdk-server.ts'
+import type { ServerIdentity } from './tools/server-identity.ts'
 
 /**
  * Which clients get challenges in the results of tools: all, or those whose `User-Agent` says so. ChatGPT's begins with

@@ -43,7 +43,6 @@ export type {
 export type { HttpMiddleware } from './composition/http-middleware.ts'
 export type { LogLevel, Settings } from './config.ts'
 export { content } from './content/content.ts'
-export type { RequestEnvironment } from './create-mcp-app.ts'
 export { createServer } from './create-server.ts'
 export { prompt, resource, tool } from './decorators.ts'
 export type {
@@ -87,6 +86,7 @@ export type {
   ProxyCredentials,
   ProxyOptions,
 } from './proxy/proxy-options.ts'
+export type { RequestEnvironment } from './request-environment.ts'
 export { requiresAuth } from './requires-auth.ts'
 export type {
   ListedResource,

@@ -19,7 +19,7 @@ import { knowsTasks } from './tasks/tasks.ts'
 import type { Call, Caller, ClientCaller } from './tools/call-context.ts'
 import { callTool } from './tools/call-tool.ts'
 import type { Tool } from './tools/define-tool.ts'
-import type { ServerIdentity } from './tools/sdk-server.ts'
+import type { ServerIdentity } from './tools/server-identity.ts'
 
 /** A call that is simple enough to be answered without the SDK's engine. */
 export interface LeanCall {

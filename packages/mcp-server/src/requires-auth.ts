@@ -1,6 +1,7 @@
 import { type AnyAuth, accessRule, mergeRules } from './tools/access-rule.ts'
 import type { CallContext, Caller, ContextOf } from './tools/call-context.ts'
-import { declareOnHandler, declareOnMethod, ruleOfHandler } from './tools/declarations.ts'
+import { declareOnMethod } from './tools/declarations.ts'
+import { declareOnHandler, ruleOfHandler } from './tools/offer-rule.ts'
 
 /**
  * Protects a tool. As a decorator beside `@tool`, in either order:

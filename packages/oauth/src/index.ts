@@ -34,6 +34,7 @@ export { createSealer } from './keys/sealer.ts'
 export type { SecretRing } from './keys/secret-ring.ts'
 export { createSecretRing } from './keys/secret-ring.ts'
 export type { Signer } from './keys/signer.ts'
+export type { SigningAlgorithm } from './keys/signing-algorithm.ts'
 export type { SigningKeyRotation } from './keys/signing-key-rotation.ts'
 export type { LimitedBy, LimitName } from './limits/limit-table.ts'
 export type {
@@ -52,7 +53,7 @@ export type {
   RedirectLogin,
 } from './login.ts'
 export { anotherAccount, LoginError } from './login.ts'
-export type { AuthorizationServerOptions, Lifetimes, SigningAlgorithm } from './options.ts'
+export type { AuthorizationServerOptions, Lifetimes } from './options.ts'
 export type { TokenLifetimes } from './protocol/lifetimes.ts'
 export type { RequestScope } from './request-scope.ts'
 export { currentRequest, inRequest } from './request-scope.ts'

@@ -6,6 +6,7 @@ import type { RecordedEventSink } from './events.ts'
 import type { EnterpriseIssuer } from './grants/enterprise-issuers.ts'
 import type { SecretRing } from './keys/secret-ring.ts'
 import type { Signer } from './keys/signer.ts'
+import type { SigningAlgorithm } from './keys/signing-algorithm.ts'
 import type { SigningKeyRotation } from './keys/signing-key-rotation.ts'
 import type { ConnectionPlanner, Login } from './login.ts'
 import { jwtBearerGrantType } from './protocol/grant-types.ts'
@@ -14,9 +15,6 @@ import type { Clock, RandomBytes } from './runtime.ts'
 import type { SecurityEventReceiver } from './security-events.ts'
 import type { Store } from './storage/store.ts'
 import type { AccessTokenFormat } from './tokens/opaque-access-token.ts'
-
-/** JWS algorithms access tokens can be signed with. */
-export type SigningAlgorithm = 'ES256' | 'RS256' | 'PS256' | 'EdDSA'
 
 /** Lifetimes, all in seconds. */
 export interface Lifetimes extends TokenLifetimes {

@@ -15,7 +15,7 @@ import { revoke } from './endpoints/revoke.ts'
 import { securityEvents } from './endpoints/security-events.ts'
 import { token } from './endpoints/token.ts'
 import { userinfo } from './endpoints/userinfo.ts'
-import type { SigningAlgorithm } from './options.ts'
+import type { SigningAlgorithm } from './keys/signing-algorithm.ts'
 import type { Route } from './route.ts'
 
 /** What stays where another issuer has the rest. */

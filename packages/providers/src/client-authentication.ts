@@ -1,4 +1,8 @@
-import type { ClientCredentials } from './provider-definition.ts'
+/** Credentials of a ready provider. */
+export interface ClientCredentials {
+  clientId: string
+  clientSecret: string
+}
 
 /** The header that sends id and secret as HTTP Basic credentials, form-encoded first (RFC 6749 §2.3.1). */
 export function basicAuthorization({ clientId, clientSecret }: ClientCredentials): string {

@@ -1,7 +1,8 @@
 import type { Clock } from '@sallyport/oauth'
 import { z } from 'zod'
 import { createCachedDocument } from './cached-document.ts'
-import { isSecureUrl, type UpstreamServer } from './provider-definition.ts'
+import { isSecureUrl } from './secure-url.ts'
+import type { UpstreamServer } from './upstream-server.ts'
 
 /** Asymmetric algorithms only: with HS256 the client secret would be a signing key. */
 const knownAlgorithms = [

@@ -1,4 +1,4 @@
-import type { TokenRefusal } from './provider-definition.ts'
+import type { TokenRefusal } from './token-request.ts'
 import type { ErrorClass } from './upstream-error.ts'
 
 /** The error codes of RFC 6749 §5.2 and OpenID Connect Core §3.1.2.6; a provider adds its own before. */

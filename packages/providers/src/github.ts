@@ -3,7 +3,8 @@ import { accountAt } from './account.ts'
 import { createProvider } from './create-provider.ts'
 import { errorClassBy } from './error-class.ts'
 import type { JsonObject } from './json.ts'
-import { addressesOf, assertSecureUrls, type ProviderEndpoints } from './provider-definition.ts'
+import { addressesOf, type ProviderEndpoints } from './provider-definition.ts'
+import { assertSecureUrls } from './secure-url.ts'
 
 export interface GithubOptions {
   /** Default: `GITHUB_CLIENT_ID`. */

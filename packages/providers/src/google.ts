@@ -2,12 +2,9 @@ import type { Provider } from '@sallyport/mcp-server'
 import { createProvider } from './create-provider.ts'
 import { standardErrorClass } from './error-class.ts'
 import { readGoogleEvents } from './google-security-events.ts'
-import {
-  addressesOf,
-  assertSecureUrls,
-  type ProviderEndpoints,
-  type TokenRefusal,
-} from './provider-definition.ts'
+import { addressesOf, type ProviderEndpoints } from './provider-definition.ts'
+import { assertSecureUrls } from './secure-url.ts'
+import type { TokenRefusal } from './token-request.ts'
 import type { ErrorClass } from './upstream-error.ts'
 
 export interface GoogleOptions {

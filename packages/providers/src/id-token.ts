@@ -2,9 +2,9 @@ import type { Clock } from '@sallyport/oauth'
 import { errors, type JWTPayload, type JWTVerifyResult, jwtVerify } from 'jose'
 import { z } from 'zod'
 import { tenantPlaceholder } from './issuer.ts'
-import type { UpstreamServer } from './provider-definition.ts'
 import { createRemoteKeys } from './remote-keys.ts'
 import { UpstreamError } from './upstream-error.ts'
+import type { UpstreamServer } from './upstream-server.ts'
 
 /** Who signed in, as a verified id_token says. */
 export interface Identity {

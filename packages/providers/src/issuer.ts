@@ -1,4 +1,4 @@
-import type { UpstreamServer } from './provider-definition.ts'
+import type { UpstreamServer } from './upstream-server.ts'
 
 /** What stands for the tenant in issuers of Microsoft. */
 export const tenantPlaceholder = '{tenantid}'

@@ -11,6 +11,7 @@ import {
 } from '@sallyport/oauth'
 import { base64url } from 'jose'
 import { findAccount } from './account.ts'
+import type { ClientCredentials } from './client-authentication.ts'
 import type { ConnectionVault, HeldConnection } from './connection-vault.ts'
 import { createDpopKey, type DpopKey, type DpopNonces, hashCode } from './dpop-proof.ts'
 import {
@@ -23,15 +24,11 @@ import {
 } from './external-token.ts'
 import { createIdTokenVerifier, type Identity } from './id-token.ts'
 import { isIssuerOf } from './issuer.ts'
-import type {
-  AuthorizationSituation,
-  ClientCredentials,
-  ProviderDefinition,
-  UpstreamServer,
-} from './provider-definition.ts'
+import type { AuthorizationSituation, ProviderDefinition } from './provider-definition.ts'
 import { coversScopes, normaliseScopes, parseScope } from './scope.ts'
 import { requestToken, type TokenGrant } from './token-request.ts'
 import { UpstreamError } from './upstream-error.ts'
+import type { UpstreamServer } from './upstream-server.ts'
 
 export interface LoginParts {
   definition: ProviderDefinition

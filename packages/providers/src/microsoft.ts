@@ -3,12 +3,9 @@ import { ConfigurationError } from '@sallyport/oauth'
 import { createProvider } from './create-provider.ts'
 import { errorClassBy } from './error-class.ts'
 import { tenantPlaceholder } from './issuer.ts'
-import {
-  addressesOf,
-  assertSecureUrls,
-  type ProviderEndpoints,
-  type TokenRefusal,
-} from './provider-definition.ts'
+import { addressesOf, type ProviderEndpoints } from './provider-definition.ts'
+import { assertSecureUrls } from './secure-url.ts'
+import type { TokenRefusal } from './token-request.ts'
 import type { ErrorClass } from './upstream-error.ts'
 
 export interface MicrosoftOptions {

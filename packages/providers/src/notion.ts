@@ -3,7 +3,8 @@ import type { AccountQuery } from './account.ts'
 import { createProvider } from './create-provider.ts'
 import { errorClassBy } from './error-class.ts'
 import { type JsonObject, memberAt } from './json.ts'
-import { addressesOf, assertSecureUrls, type ProviderEndpoints } from './provider-definition.ts'
+import { addressesOf, type ProviderEndpoints } from './provider-definition.ts'
+import { assertSecureUrls } from './secure-url.ts'
 
 export interface NotionOptions {
   /** Default: `NOTION_CLIENT_ID`. */

@@ -4,8 +4,9 @@ import { type AccountLookup, accountAt, readAccount } from './account.ts'
 import { createProvider } from './create-provider.ts'
 import { type ErrorMap, errorClassBy } from './error-class.ts'
 import { asObject, type JsonObject, memberAt } from './json.ts'
-import { assertProviderId, assertSecureUrls } from './provider-definition.ts'
+import { assertProviderId } from './provider-definition.ts'
 import type { Revocation } from './revoke.ts'
+import { assertSecureUrls } from './secure-url.ts'
 import type { TokenFormat } from './token-format.ts'
 
 /** How the accounts of a provider without OpenID Connect are told apart. */

@@ -2,7 +2,8 @@ import type { Provider } from '@sallyport/mcp-server'
 import { createProvider } from './create-provider.ts'
 import { createDiscovery } from './discovery.ts'
 import { standardErrorClass } from './error-class.ts'
-import { assertProviderId, assertSecureUrls } from './provider-definition.ts'
+import { assertProviderId } from './provider-definition.ts'
+import { assertSecureUrls } from './secure-url.ts'
 
 export interface OidcOptions<Id extends string> {
   /** Name tools use; lower-case letters, digits and hyphens. Its callback path is `/oauth/callback/{id}`. */

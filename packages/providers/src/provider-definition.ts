@@ -1,39 +1,13 @@
 import { type Clock, ConfigurationError, type LoginPrompt } from '@sallyport/oauth'
 import type { AccountLookup } from './account.ts'
-import type { Revocation } from './revoke.ts'
+import type { ClientCredentials } from './client-authentication.ts'
 import type { ScopeRules } from './scope.ts'
+import { isSecureUrl } from './secure-url.ts'
 import type { SecurityEventDefinition } from './security-event-receiver.ts'
 import type { TokenFormat } from './token-format.ts'
+import type { TokenRefusal } from './token-request.ts'
 import type { ErrorClass } from './upstream-error.ts'
-
-/** The authorization server of a provider: constant, or what its discovery document says. */
-export interface UpstreamServer {
-  /**
-   * Values of `iss` that are this provider; the first is the canonical one identities are kept under (R76). One with
-   * `{tenantid}` stands for every tenant: the claim `tid` fills it in.
-   */
-  issuers: readonly [string, ...string[]]
-  /** Tenants whose users may come, where issuers are per tenant. Default: all. */
-  tenants?(tenantId: string): boolean
-  authorizationEndpoint: string
-  tokenEndpoint: string
-  /** Keys of its id_tokens; absent for a provider without OpenID Connect. */
-  jwksUri?: string
-  /** How the client secret is sent: `client_secret_post` or `client_secret_basic`. */
-  clientAuthentication: 'post' | 'basic'
-  /** JWS algorithms accepted on an id_token. */
-  idTokenAlgorithms: readonly string[]
-  /** Whether a refresh token can be had by asking for it, or for consent again. */
-  givesRefreshTokens: boolean
-  /** Scope that asks for a refresh token, where a scope does. */
-  offlineScope?: string
-  /** Whether asking once is enough: forced consent would not bring what a first request did not. Default false. */
-  offlineNeedsNoConsent?: boolean
-  /** How a grant is taken back; absent where the provider has no way to. */
-  revocation?: Revocation
-  /** Whether every authorization response carries `iss` (RFC 9207 §3); one without it is then refused. */
-  sendsIssuer: boolean
-}
+import type { UpstreamServer } from './upstream-server.ts'
 
 /** Where a provider lives. Overridden in tests and behind gateways. */
 export interface ProviderEndpoints {
@@ -59,18 +33,6 @@ export interface AuthorizationSituation {
   wantsRefreshToken: boolean
   /** Whether a refresh token for all these scopes is stored; undefined while we do not know the user. */
   hasLiveGrant: boolean | undefined
-}
-
-/** Refusal of a token endpoint, for classification only. */
-export interface TokenRefusal {
-  status: number
-  error: string | undefined
-  /** `error_subtype` (Google) or `suberror` (Microsoft). */
-  errorSubtype: string | undefined
-  /** Microsoft's numbers of what went wrong. */
-  errorCodes: readonly number[]
-  description: string | undefined
-  headers: Headers
 }
 
 /** One upstream provider as data, with its quirks as small functions. */
@@ -136,12 +98,6 @@ export interface ProviderDefinition<Id extends string = string> {
   ): () => Promise<UpstreamServer>
 }
 
-/** Credentials of a ready provider. */
-export interface ClientCredentials {
-  clientId: string
-  clientSecret: string
-}
-
 /**
  * The credentials: options first, then the environment.
  *
@@ -159,17 +115,6 @@ export function readCredentials(
     ? `${variables.clientId} and ${variables.clientSecret}`
     : 'clientId and clientSecret'
   throw new ConfigurationError(`${definition.label} needs ${names}: ${definition.credentialHint}.`)
-}
-
-/** Whether tokens and secrets may travel to this URL: https, or http on the loopback interface. */
-export function isSecureUrl(value: string): boolean {
-  if (!URL.canParse(value)) return false
-  const { protocol, hostname, username, password } = new URL(value)
-  if (username || password) return false
-  return (
-    protocol === 'https:' ||
-    (protocol === 'http:' && /^(localhost|127(\.\d{1,3}){3}|\[::1\])$/.test(hostname))
-  )
 }
 
 /**
@@ -214,14 +159,4 @@ export function addressesOf({
   return [authorization, token, jwks, userinfo, revocation, securityEvents].filter(
     address => address !== undefined,
   )
-}
-
-/**
- * Checks addresses that options may have set.
- *
- * @throws {ConfigurationError} when one is neither https nor http on loopback
- */
-export function assertSecureUrls(label: string, urls: readonly string[]): void {
-  if (urls.every(isSecureUrl)) return
-  throw new ConfigurationError(`Every address of ${label} must be an https URL, or http on localhost.`)
 }

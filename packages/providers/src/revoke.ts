@@ -1,11 +1,10 @@
 import type { RevocableTokens, RevocationResult } from '@sallyport/mcp-server'
 import type { Clock } from '@sallyport/oauth'
-import { basicAuthorization } from './client-authentication.ts'
+import { basicAuthorization, type ClientCredentials } from './client-authentication.ts'
 import type { DpopKey } from './dpop-proof.ts'
 import { isAlive } from './external-token.ts'
 import { asObject, parseJson } from './json.ts'
 import { fetchLimited, type LimitedResponse } from './limited-fetch.ts'
-import type { ClientCredentials } from './provider-definition.ts'
 import { readRetryAfter } from './retry-after.ts'
 import type { TokenReply } from './token-request.ts'
 

@@ -13,8 +13,8 @@ import { createCachedDocument } from './cached-document.ts'
 import type { ActiveConnection, ConnectionVault } from './connection-vault.ts'
 import { isNamedAs } from './issuer.ts'
 import { asObject, type JsonObject, parseJson } from './json.ts'
-import { isSecureUrl } from './provider-definition.ts'
 import { createRemoteKeys } from './remote-keys.ts'
+import { isSecureUrl } from './secure-url.ts'
 
 /** How a provider tells what happens to accounts (RISC). */
 export interface SecurityEventDefinition {

@@ -3,7 +3,8 @@ import type { AccountQuery } from './account.ts'
 import { createProvider } from './create-provider.ts'
 import { errorClassBy } from './error-class.ts'
 import { asObject, type JsonObject, memberAt, parseJson } from './json.ts'
-import { addressesOf, assertSecureUrls, type ProviderEndpoints } from './provider-definition.ts'
+import { addressesOf, type ProviderEndpoints } from './provider-definition.ts'
+import { assertSecureUrls } from './secure-url.ts'
 
 export interface SlackOptions {
   /** Default: `SLACK_CLIENT_ID`. */

@@ -1,10 +1,9 @@
 import type { Clock } from '@sallyport/oauth'
 import { z } from 'zod'
-import { basicAuthorization } from './client-authentication.ts'
+import { basicAuthorization, type ClientCredentials } from './client-authentication.ts'
 import { type DpopKey, type DpopNonces, readNonce, signDpopProof } from './dpop-proof.ts'
 import { asObject, type JsonObject, parseJson } from './json.ts'
 import { fetchLimited, type LimitedResponse } from './limited-fetch.ts'
-import type { ClientCredentials, TokenRefusal } from './provider-definition.ts'
 import { boundedWait, readRetryAfter } from './retry-after.ts'
 import type { TokenFormat } from './token-format.ts'
 import { type ErrorClass, UpstreamError } from './upstream-error.ts'
@@ -23,6 +22,18 @@ export interface TokenGrant {
 export type TokenReply =
   /** `reply`: as the provider sent it, for who must learn the account from it. */
   { outcome: 'granted'; grant: TokenGrant; reply?: JsonObject } | { outcome: 'refused'; error: UpstreamError }
+
+/** Refusal of a token endpoint, for classification only. */
+export interface TokenRefusal {
+  status: number
+  error: string | undefined
+  /** `error_subtype` (Google) or `suberror` (Microsoft). */
+  errorSubtype: string | undefined
+  /** Microsoft's numbers of what went wrong. */
+  errorCodes: readonly number[]
+  description: string | undefined
+  headers: Headers
+}
 
 export interface TokenRequest {
   endpoint: string

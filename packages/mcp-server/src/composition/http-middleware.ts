@@ -3,7 +3,7 @@ import type { Handler, MiddlewareHandler } from 'hono'
 import { every } from 'hono/combine'
 import { TrieRouter } from 'hono/router/trie-router'
 import { limitBody } from '../body-limit.ts'
-import type { RequestEnvironment } from '../create-mcp-app.ts'
+import type { RequestEnvironment } from '../request-environment.ts'
 
 /** Middleware of Hono, as `server.use(path, …)` takes it. */
 export type HttpMiddleware =

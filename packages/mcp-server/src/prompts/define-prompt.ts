@@ -4,7 +4,8 @@ import type { Offer } from '../offers.ts'
 import { type CompiledSchema, compileSchema } from '../schemas/schema.ts'
 import type { AccessRule, AnyAuth } from '../tools/access-rule.ts'
 import type { AnyCallContext } from '../tools/call-context.ts'
-import { checkDescription, checkName, ruleOf } from '../tools/define-tool.ts'
+import { checkDescription, checkName } from '../tools/define-tool.ts'
+import { ruleOf } from '../tools/offer-rule.ts'
 import type { PromptDescription } from './prompt-description.ts'
 
 /** A prompt, checked and ready to be used. */

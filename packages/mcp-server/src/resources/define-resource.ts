@@ -8,7 +8,7 @@ import { type Completers, completersOf } from '../completers.ts'
 import type { Offer } from '../offers.ts'
 import type { AccessRule, AnyAuth } from '../tools/access-rule.ts'
 import type { AnyCallContext } from '../tools/call-context.ts'
-import { ruleOf } from '../tools/define-tool.ts'
+import { ruleOf } from '../tools/offer-rule.ts'
 import type { ListedResource, ResourceDescription } from './resource-description.ts'
 import { compileTemplate, isTemplate, type ResourceTemplateMatcher } from './resource-template.ts'
 

@@ -1,5 +1,5 @@
 import type { Hono } from 'hono'
-import type { RequestEnvironment } from '../create-mcp-app.ts'
+import type { RequestEnvironment } from '../request-environment.ts'
 
 type App = Hono<{ Bindings: RequestEnvironment }>
 

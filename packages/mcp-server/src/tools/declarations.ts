@@ -4,17 +4,6 @@ import type { AnyResourceDefinition } from '../resources/define-resource.ts'
 import type { AccessRule } from './access-rule.ts'
 import type { ToolDescription } from './tool-description.ts'
 
-/** Handlers wrapped by `requiresAuth`, and what they ask. Not a property: nothing can copy or delete it. */
-const handlerRules = new WeakMap<object, AccessRule>()
-
-/** Ties what `requiresAuth` was told to the handler it made. */
-export const declareOnHandler = (handler: object, rule: AccessRule): void => {
-  handlerRules.set(handler, rule)
-}
-
-/** What `requiresAuth` was told about this handler, or undefined. */
-export const ruleOfHandler = (handler: object): AccessRule | undefined => handlerRules.get(handler)
-
 /** What decorators said about one method. */
 export interface MethodDeclaration {
   readonly tool?: ToolDescription & { readonly name?: string }

@@ -4,9 +4,9 @@ import { toolUiMeta, toolView, type View } from '../apps/tool-ui.ts'
 import type { Offer } from '../offers.ts'
 import { declaresParamHeaders } from '../schemas/param-headers.ts'
 import { type CompiledSchema, compileSchema } from '../schemas/schema.ts'
-import { type AccessRule, type AnyAuth, accessRule, mergeRules } from './access-rule.ts'
+import type { AccessRule, AnyAuth } from './access-rule.ts'
 import type { AnyCallContext } from './call-context.ts'
-import { ruleOfHandler } from './declarations.ts'
+import { ruleOf } from './offer-rule.ts'
 import type { TaskSupport, ToolDescription } from './tool-description.ts'
 
 /** A tool, checked and ready to be called. */
@@ -43,28 +43,6 @@ export function checkDescription(description: unknown, where: string): void {
   if (typeof description !== 'string' || description.trim() === '') {
     throw new ConfigurationError(`The description of ${where} is missing: models choose by it.`)
   }
-}
-
-/**
- * What an offer asks of its caller, wherever it was declared.
- *
- * @param declared what decorators add to `auth`
- * @throws {ConfigurationError} when `auth` or the handler cannot work
- */
-export function ruleOf(
-  where: string,
-  auth: AnyAuth | undefined,
-  run: unknown,
-  declared: AccessRule | undefined,
-): AccessRule | undefined {
-  if (typeof run !== 'function') throw new ConfigurationError(`The run of ${where} must be a function.`)
-  const own = auth === undefined ? undefined : accessRule(auth, where)
-  const rule = mergeRules(mergeRules(own, ruleOfHandler(run)), declared)
-  // The demand to sign in again would tell everybody that it exists.
-  if (rule?.hidden && rule.maxAgeSeconds !== undefined) {
-    throw new ConfigurationError(`auth of ${where} cannot have both hidden and maxAgeSeconds: choose one.`)
-  }
-  return rule
 }
 
 const taskSupports: ReadonlySet<unknown> = new Set<TaskSupport>(['optional', 'required', 'forbidden'])

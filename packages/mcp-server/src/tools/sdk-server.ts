@@ -1,6 +1,5 @@
 import {
   type CallToolResult,
-  type Implementation,
   McpServer,
   ProtocolError,
   ProtocolErrorCode,
@@ -24,14 +23,8 @@ import { serveTasks } from '../tasks/task-methods.ts'
 import { type Tasks, tasksExtension, tasksRequired } from '../tasks/tasks.ts'
 import type { Call, Caller, ClientCaller } from './call-context.ts'
 import { callTool } from './call-tool.ts'
+import type { ServerIdentity } from './server-identity.ts'
 import { errorResult } from './tool-result.ts'
-
-/** What a server tells its clients about itself. */
-export interface ServerIdentity {
-  info: Implementation
-  /** How the tools are meant to be used, for the model. */
-  instructions?: string | undefined
-}
 
 /** What every SDK server of one server is made of. */
 export interface SdkServerParts {

@@ -8,7 +8,8 @@ import type { InFlight } from '../in-flight.ts'
 import type { Log } from '../log.ts'
 import type { Registry } from '../registry.ts'
 import { hasScopes } from '../scope-hierarchy.ts'
-import { createSdkServer, type SdkServerParts, type SdkServerUse, type ServerIdentity } from './sdk-server.ts'
+import { createSdkServer, type SdkServerParts, type SdkServerUse } from './sdk-server.ts'
+import type { ServerIdentity } from './server-identity.ts'
 
 /** A server on stdin and stdout. */
 export interface StdioHandle {

@@ -1,7 +1,7 @@
 import { assertionAlgorithms } from '../clients/assertion-algorithms.ts'
 import type { Context, Endpoint } from '../context.ts'
+import type { SigningAlgorithm } from '../keys/signing-algorithm.ts'
 import type { Login } from '../login.ts'
-import type { SigningAlgorithm } from '../options.ts'
 import { idJagProfile, jwtBearerGrantType } from '../protocol/grant-types.ts'
 import { introspectionAuthenticationMethods } from './introspect.ts'
 import { endpointPaths } from './paths.ts'

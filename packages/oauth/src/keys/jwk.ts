@@ -1,6 +1,6 @@
 import type { JWK } from 'jose'
 import { ConfigurationError } from '../errors.ts'
-import type { SigningAlgorithm } from '../options.ts'
+import type { SigningAlgorithm } from './signing-algorithm.ts'
 
 /** Smallest RSA modulus that may sign, in bits (RFC 7518 §3.3, R174). */
 export const minimumRsaBits = 2048

@@ -5,9 +5,9 @@ import { join } from 'node:path'
 import { calculateJwkThumbprint, compactVerify, importJWK } from 'jose'
 import { describe, expect, it } from 'vitest'
 import { ConfigurationError } from '../errors.ts'
-import type { SigningAlgorithm } from '../options.ts'
 import { signCompactJws } from './compact-jws.ts'
 import { createPkcs8Signer } from './pkcs8-signer.ts'
+import type { SigningAlgorithm } from './signing-algorithm.ts'
 
 const toPem = (privateKey: KeyObject) => privateKey.export({ type: 'pkcs8', format: 'pem' }).toString()
 const rsaPem = (modulusLength: number) => toPem(generateKeyPairSync('rsa', { modulusLength }).privateKey)

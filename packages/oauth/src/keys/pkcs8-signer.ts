@@ -3,9 +3,9 @@ import { readFile } from 'node:fs/promises'
 import { promisify } from 'node:util'
 import { calculateJwkThumbprint, type JWK } from 'jose'
 import { ConfigurationError } from '../errors.ts'
-import type { SigningAlgorithm } from '../options.ts'
 import { assertSigningJwk } from './jwk.ts'
 import type { Signer } from './signer.ts'
+import type { SigningAlgorithm } from './signing-algorithm.ts'
 
 /** Where the key is, and what it is for. */
 export type Pkcs8SignerOptions = ({ path: string } | { pem: string }) & {

@@ -2,9 +2,9 @@ import { type CryptoKey, compactVerify, exportJWK, generateKeyPair, importJWK, j
 import { afterEach, beforeAll, describe, expect, it, vi } from 'vitest'
 import { ConfigurationError, OAuthError } from '../errors.ts'
 import type { SallyportEvent } from '../events.ts'
-import type { SigningAlgorithm } from '../options.ts'
 import type { Signer } from './signer.ts'
 import { createSignerKeys } from './signer-keys.ts'
+import type { SigningAlgorithm } from './signing-algorithm.ts'
 
 /** What Web Crypto calls it; the signatures it makes are in the form JOSE wants. */
 const webCryptoNames = {

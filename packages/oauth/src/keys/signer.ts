@@ -1,5 +1,5 @@
 import type { JWK } from 'jose'
-import type { SigningAlgorithm } from '../options.ts'
+import type { SigningAlgorithm } from './signing-algorithm.ts'
 
 /**
  * A signing key that is kept elsewhere: in an HSM, a KMS, a file. It signs in place of the keys in the store, and

@@ -1,6 +1,6 @@
 import { ConfigurationError } from '../errors.ts'
-import type { SigningAlgorithm } from '../options.ts'
 import type { SigningKey } from '../storage/records.ts'
+import type { SigningAlgorithm } from './signing-algorithm.ts'
 
 /** When signing keys come and go, all in seconds. */
 export interface SigningKeyRotation {

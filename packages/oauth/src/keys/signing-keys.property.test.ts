@@ -1,10 +1,10 @@
 import fc from 'fast-check'
 import { expect, it } from 'vitest'
-import type { SigningAlgorithm } from '../options.ts'
 import { systemRandom } from '../runtime.ts'
 import { createMemoryStore } from '../storage/memory-store.ts'
 import { createSealer } from './sealer.ts'
 import { createSecretRing } from './secret-ring.ts'
+import type { SigningAlgorithm } from './signing-algorithm.ts'
 import { createSigningKeys } from './signing-keys.ts'
 
 const day = 86_400

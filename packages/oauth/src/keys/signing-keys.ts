@@ -12,13 +12,13 @@ import {
 import { z } from 'zod'
 import { ConfigurationError, StoreUnavailableError } from '../errors.ts'
 import type { EventSink } from '../events.ts'
-import type { SigningAlgorithm } from '../options.ts'
 import type { Clock } from '../runtime.ts'
 import type { SigningKey } from '../storage/records.ts'
 import type { Store } from '../storage/store.ts'
 import { assertSigningJwk, minimumRsaBits, publicPart } from './jwk.ts'
 import { signingKeySealContext } from './seal-context.ts'
 import type { Sealer } from './sealer.ts'
+import type { SigningAlgorithm } from './signing-algorithm.ts'
 import {
   findSigningKid,
   planRotation,
