@@ -3,11 +3,13 @@ import { StoreUnavailableError } from '../errors.ts'
 import type { EventSink } from '../events.ts'
 import { sha256 } from '../protocol/hash.ts'
 import { systemRandom } from '../runtime.ts'
-import { accountList, connectionLists, tokenList } from './connection-lists.ts'
-import { countGrant, grantEndsAt } from './grant-steps.ts'
+import { accountList, connectionLists, tokenList } from './connections/connection-lists.ts'
+import { connectionTombstoneSeconds } from './connections/connection-store.ts'
+import { grantEndsAt } from './grants/grant-steps.ts'
 import { createKeys } from './keys.ts'
+import { abandonedLeaseSeconds } from './leases/lease-store.ts'
 import { type Script, scripts } from './lua.generated.ts'
-import { operationId } from './operation-id.ts'
+import { operationId, operationKey } from './operation-id.ts'
 import type { RecordKind } from './record-keeper.ts'
 import {
   type Connection,
@@ -24,7 +26,6 @@ import { createConfirmation } from './redis-confirmation.ts'
 import { connectRedis } from './redis-connection.ts'
 import { createRedisCounter } from './redis-counter.ts'
 import { createRedisFeed } from './redis-feed.ts'
-
 import {
   grantFromFields,
   grantToFields,
@@ -36,6 +37,7 @@ import {
 import { scanKeys } from './redis-scan.ts'
 import { checkRedis, checkWait, startupError } from './redis-startup.ts'
 import { parseRedisUrl } from './redis-url.ts'
+import { countGrant, walkPageSize } from './statistics/statistics-store.ts'
 import type {
   ClaimOutcome,
   ConnectionKey,
@@ -46,20 +48,11 @@ import type {
   TaskQueue,
 } from './store.ts'
 
-/** How long the generation of a deleted connection is kept: longer than any refresh is under way, in seconds. */
-const connectionTombstoneSeconds = 3_600
-
-/** How long it is remembered that a lease was not released, in seconds. */
-const abandonedLeaseSeconds = 600
-
 /** Signing keys that nobody has read for so long are nobody's, in seconds: 400 days. */
 const signingKeysIdleSeconds = 34_560_000
 
 /** How many families are read at once for a list. */
 const listBatchSize = 200
-
-/** About how many keys one page looks at where all are. */
-const walkPageSize = 500
 
 /** How a list names a connection. */
 const connectionNameSchema = z.tuple([z.string(), z.string(), z.string()])
@@ -865,11 +858,6 @@ export async function createRedisStore({
 function indexEndsAt(recordEndsAt: number, endsAt: number, now: number): number {
   const generous = recordEndsAt + (recordEndsAt - now)
   return endsAt === 0 ? generous : Math.max(recordEndsAt, Math.min(generous, endsAt))
-}
-
-/** Names an operation by what it does to what, so that an id used for two steps does not join them. */
-function operationKey(name: string, { id, operationId }: { id: string; operationId: string }): string {
-  return sha256(JSON.stringify([name, id, operationId]))
 }
 
 function present(reply: RedisReply | undefined): RedisReply {

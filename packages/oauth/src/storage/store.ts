@@ -9,7 +9,7 @@ import type { PendingAuthorizationStore } from './pending-authorizations/pending
 import type { SessionStore } from './sessions/session-store.ts'
 import type { SigningKeyStore } from './signing-keys/signing-key-store.ts'
 import type { SingleUseStore } from './single-use/single-use-store.ts'
-import type { StoreStats } from './statistics/store-stats.ts'
+import type { StatisticsStore } from './statistics/statistics-store.ts'
 import type { TaskStore } from './tasks/task-store.ts'
 import type { UserStore } from './users/user-store.ts'
 import type { WindowCounter } from './window-counter.ts'
@@ -26,7 +26,7 @@ export type { Revocation } from './records.ts'
 export type { SessionStore, StreamEvent } from './sessions/session-store.ts'
 export type { SigningKeyStore } from './signing-keys/signing-key-store.ts'
 export type { SingleUseKind, SingleUseStore } from './single-use/single-use-store.ts'
-export type { StoreStats } from './statistics/store-stats.ts'
+export type { StoreStats } from './statistics/statistics-store.ts'
 export type { TaskPage, TaskQueue, TaskStore } from './tasks/task-store.ts'
 export type { UserStore } from './users/user-store.ts'
 
@@ -54,7 +54,8 @@ export interface Store
     SingleUseStore,
     SessionStore,
     ChangeStore,
-    CallTaskStore {
+    CallTaskStore,
+    StatisticsStore {
   /** Tenant (`OAUTH_SANDBOX`) whose records this store holds; part of the context of every sealed value. */
   readonly tenant: string
   /**
@@ -66,7 +67,5 @@ export interface Store
   check(): Promise<void>
   /** Deletes records whose end has passed. Adapters whose backend does so by itself resolve at once. */
   cleanupExpired(step: { now: number }): Promise<void>
-  /** Counts what there is. It looks at every record: for an operator now and then, not for a health check. */
-  stats(step: { now: number }): Promise<StoreStats>
   close(): Promise<void>
 }

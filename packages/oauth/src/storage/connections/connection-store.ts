@@ -42,3 +42,6 @@ export interface ConnectionPage {
   /** Where the next page begins; undefined after the last. Opaque, and of use in the same walk only. */
   cursor: string | undefined
 }
+
+/** How long the generation of a deleted connection is kept: longer than any refresh is under way, in seconds. */
+export const connectionTombstoneSeconds = 3_600

@@ -23,3 +23,6 @@ export interface LeaseStore {
   /** Gives a lease back, if `owner` still holds it or was the last to. */
   releaseLease(step: LeaseKey & { owner: string; now: number }): Promise<void>
 }
+
+/** How long it is remembered that a lease was not released, in seconds. */
+export const abandonedLeaseSeconds = 600

@@ -1,4 +1,4 @@
-import type { Connection } from './records.ts'
+import type { Connection } from '../records.ts'
 
 /** The list of connections to one account at a provider. */
 export const accountList = (accountHash: string): string => accountHash

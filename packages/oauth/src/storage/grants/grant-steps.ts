@@ -1,5 +1,5 @@
-import type { Grant, RevocationReason } from './records.ts'
-import type { GrantStore, RedeemOutcome, RotateOutcome, StoreStats } from './store.ts'
+import type { Grant, RevocationReason } from '../records.ts'
+import type { GrantStore, RedeemOutcome, RotateOutcome } from './grant-store.ts'
 
 /**
  * The rules of a token family, pure: record and step in, record and outcome out. Every adapter keeps these rules;
@@ -91,17 +91,6 @@ export function rotateRefreshToken(grant: Grant, step: Step<'rotateRefreshToken'
 export function revokeGrant(grant: Grant, step: Step<'revokeGrant'>): GrantStep<'revoked' | 'already'> {
   if (grant.revokedAt !== undefined) return { grant, outcome: 'already' }
   return { grant: revoked(grant, step.reason, step.now), outcome: 'revoked' }
-}
-
-/** Counts a family as the statistics do. */
-export function countGrant(
-  stats: Pick<StoreStats, 'grants' | 'grantsWithAccess'>,
-  grant: Pick<Grant, 'revokedAt' | 'accessEndsAt'>,
-  now: number,
-): void {
-  if (grant.revokedAt !== undefined) return
-  stats.grants++
-  if (grant.accessEndsAt > now) stats.grantsWithAccess++
 }
 
 function rotated(grant: Grant, refresh: Refresh, step: Step<'rotateRefreshToken'>): Grant {
