@@ -1,5 +1,6 @@
 import { expect } from 'vitest'
-import { type ProviderFixtures, sentBy } from './testing/provider-contract.ts'
+import type { ProviderFixtures } from './testing/provider-fixtures.ts'
+import { sentBy } from './testing/sent-by.ts'
 
 const accessToken = 'gho_16C7e42F292c6912E7710c838347Ae178B4a'
 

@@ -1,5 +1,5 @@
 import { expect } from 'vitest'
-import type { ProviderFixtures } from './testing/provider-contract.ts'
+import type { ProviderFixtures } from './testing/provider-fixtures.ts'
 
 const calendar = 'https://www.googleapis.com/auth/calendar.readonly'
 const accessToken = 'ya29.a0ARrdaM-canary-access'

@@ -1,5 +1,5 @@
 import { expect } from 'vitest'
-import type { ProviderFixtures } from './testing/provider-contract.ts'
+import type { ProviderFixtures } from './testing/provider-fixtures.ts'
 
 const accessToken = 'AQXcanary-linkedin-access'
 const refreshToken = 'AQTcanary-linkedin-refresh'

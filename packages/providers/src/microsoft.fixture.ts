@@ -1,4 +1,4 @@
-import type { ProviderFixtures, RecordedRefusal } from './testing/provider-contract.ts'
+import type { ProviderFixtures, RecordedRefusal } from './testing/provider-fixtures.ts'
 
 export const tenant = '8eaef023-2b34-4da1-9baa-8bc8c9d6a490'
 const oid = '690222be-ff1a-4d56-abd1-7e4f7d38e474'

@@ -1,5 +1,6 @@
 import { expect } from 'vitest'
-import { type ProviderFixtures, sentBy } from './testing/provider-contract.ts'
+import type { ProviderFixtures } from './testing/provider-fixtures.ts'
+import { sentBy } from './testing/sent-by.ts'
 
 const accessToken = 'ntn_canary-notion-access'
 const refreshToken = 'nrt_canary-notion-refresh'

@@ -8,7 +8,7 @@ import { notionFixtures } from './notion.fixture.ts'
 import { slackFixtures } from './slack.fixture.ts'
 import { type ContractUpstream, startContractUpstream } from './testing/contract-upstream.ts'
 import { user } from './testing/harness.ts'
-import type { ProviderUnderTest, RecordedReply } from './testing/provider-contract.ts'
+import type { ProviderUnderTest, RecordedReply } from './testing/provider-fixtures.ts'
 
 const personalTenant = '9188040d-6c67-4c5b-b112-36a304b66dad'
 const otherTenant = '11111111-2222-4333-8444-555555555555'

@@ -1,5 +1,5 @@
 import { expect } from 'vitest'
-import type { ProviderFixtures } from './testing/provider-contract.ts'
+import type { ProviderFixtures } from './testing/provider-fixtures.ts'
 
 const accessToken = 'xoxe.xoxp-1-canary-slack-access'
 const refreshToken = 'xoxe-1-canary-slack-refresh'

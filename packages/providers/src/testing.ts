@@ -1,7 +1,7 @@
+export { describeProviderContract } from './testing/provider-contract.ts'
 export type {
   ProviderFixtures,
   ProviderUnderTest,
   RecordedRefusal,
   RecordedReply,
-} from './testing/provider-contract.ts'
-export { describeProviderContract } from './testing/provider-contract.ts'
+} from './testing/provider-fixtures.ts'

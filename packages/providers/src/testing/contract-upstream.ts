@@ -3,7 +3,7 @@ import type { LoginMemory, LoginResult, SallyportEvent } from '@sallyport/oauth'
 import type { ProviderEndpoints } from '../provider-definition.ts'
 import { type Answer, clientId, clientSecret, type FakeUpstream, startFakeUpstream } from './fake-upstream.ts'
 import { callbackUrl, createHarness, createTestClock, type TestClock, user } from './harness.ts'
-import type { ProviderFixtures, ProviderUnderTest, RecordedReply } from './provider-contract.ts'
+import type { ProviderFixtures, ProviderUnderTest, RecordedReply } from './provider-fixtures.ts'
 
 /** One provider under test, pointed at an upstream that answers as its vendor was recorded to. */
 export interface ContractUpstream {
