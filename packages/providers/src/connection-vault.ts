@@ -14,6 +14,14 @@ import { type ExternalGrant, parseExternalGrant } from './external-token.ts'
 /** A connection as stored. A dead one, or one whose seal no longer opens, holds no tokens. */
 export type HeldConnection = ActiveConnection | DeadConnection
 
+/** Which of a user's connections. */
+export type AccountOfUser = Pick<ConnectionKey, 'userId' | 'account'>
+
+/** Names a connection among those of a provider. */
+export function keyOf({ userId, account }: AccountOfUser): string {
+  return JSON.stringify([userId, account])
+}
+
 export interface DeadConnection {
   state: 'dead'
   connection: Connection

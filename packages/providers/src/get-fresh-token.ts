@@ -15,11 +15,17 @@ import {
   StoreUnavailableError,
 } from '@sallyport/oauth'
 import { type Circuit, createCircuit } from './circuit.ts'
-import type { ActiveConnection, ConnectionVault, HeldConnection } from './connection-vault.ts'
+import {
+  type AccountOfUser,
+  type ActiveConnection,
+  type ConnectionVault,
+  type HeldConnection,
+  keyOf,
+} from './connection-vault.ts'
 import type { DpopKey } from './dpop-proof.ts'
 import { createExternalToken, type ExternalGrant, isAlive, usableRefreshToken } from './external-token.ts'
 import type { ProviderDefinition } from './provider-definition.ts'
-import { type AccountOfUser, createRefresher, keyOf, type RefreshWish } from './refresh-connection.ts'
+import { createRefresher, type RefreshWish } from './refresh-connection.ts'
 import { coversScopes } from './scope.ts'
 import type { TokenReply } from './token-request.ts'
 

@@ -1,38 +1,19 @@
 import { type ProviderHost, ProviderUnavailableError } from '@sallyport/mcp-server'
-import type { Connection, ConnectionKey } from '@sallyport/oauth'
+import type { Connection } from '@sallyport/oauth'
 import type { Circuit } from './circuit.ts'
-import type {
-  ActiveConnection,
-  ConnectionUpdate,
-  ConnectionVault,
-  EndReason,
-  HeldConnection,
-} from './connection-vault.ts'
+import type { AccountOfUser, ActiveConnection, EndReason, HeldConnection } from './connection-vault.ts'
 import type { DpopKey } from './dpop-proof.ts'
-import {
-  accessEndsAt,
-  type ExternalGrant,
-  isAlive,
-  isFresh,
-  keptRefreshToken,
-  refreshTokenOf,
-  usableRefreshToken,
-} from './external-token.ts'
+import { isAlive, isFresh, usableRefreshToken } from './external-token.ts'
 import { pauseSeconds } from './pause.ts'
-import type { ProviderDefinition } from './provider-definition.ts'
 import { claimRefresh, leaseSeconds, type RefreshLease } from './refresh-lease.ts'
-import { coversScopes, parseScope } from './scope.ts'
-import type { TokenGrant, TokenReply } from './token-request.ts'
+import { createRefreshReplies, maxRounds, type ReplyParts } from './refresh-replies.ts'
+import type { TokenReply } from './token-request.ts'
 import type { UpstreamError } from './upstream-error.ts'
 
-export interface RefreshParts {
-  definition: Pick<ProviderDefinition, 'id' | 'scopeRules' | 'accessTokenSeconds'>
-  vault: ConnectionVault
+export interface RefreshParts extends ReplyParts {
   circuit: Circuit
   /** Presents a refresh token at the provider (RFC 6749 §6); never throws. */
   requestRefresh(refreshToken: string, dpopKey: DpopKey | undefined): Promise<TokenReply>
-  /** Takes tokens that came for a connection which was deleted meanwhile. */
-  discard?(key: ConnectionKey, grant: ExternalGrant, accessEndsAt: number): Promise<void>
   host: Pick<ProviderHost, 'store' | 'clock' | 'random' | 'emit' | 'sleep'>
 }
 
@@ -62,31 +43,9 @@ export interface Refresher {
   settle(signal?: AbortSignal): Promise<void>
 }
 
-/** Which of a user's connections. */
-export type AccountOfUser = Pick<ConnectionKey, 'userId' | 'account'>
-
-/** How often a step is tried again because another process wrote in between. */
-const maxRounds = 5
-
-/** How many replies may wait for the store to come back. */
-const maxUnwritten = 1000
-
 /** How long a caller waits for another process, in milliseconds: until the lease of one that died has ended. */
 const maxWaitMs = (leaseSeconds + 5) * 1000
 const pollMs = [25, 50, 100, 250]
-
-/** A reply, and which refresh token it answers. */
-interface RefreshReply {
-  refreshToken: string
-  grant: TokenGrant
-  receivedAt: number
-}
-
-/** A reply whose write failed: the connection it is for, and the lease that keeps others from its refresh token. */
-interface UnwrittenReply extends RefreshReply {
-  held: ActiveConnection
-  lease: RefreshLease
-}
 
 /** A refresh that is due and that nothing stands in the way of. */
 interface Due {
@@ -103,7 +62,7 @@ export function createRefresher(parts: RefreshParts): Refresher {
   const { definition, vault, circuit, host } = parts
   const { clock, emit, sleep = realSleep } = host
   const provider = definition.id
-  const unwritten = new Map<string, UnwrittenReply>()
+  const replies = createRefreshReplies(parts)
 
   const unavailable = (retryAfterSeconds?: number, cause?: unknown) =>
     new ProviderUnavailableError(provider, {
@@ -131,7 +90,7 @@ export function createRefresher(parts: RefreshParts): Refresher {
   ): Promise<Due | Answer> {
     for (;;) {
       const held = await vault.find(userId, account)
-      if (await settleReply({ userId, account }, held)) continue
+      if (await replies.settle({ userId, account }, held)) continue
       if (held?.state !== 'active' || !needsRefresh(held, wish)) return { answer: held }
       const { connection, grant } = held
       const isRejected = grant.accessToken === wish.rejected
@@ -195,7 +154,7 @@ export function createRefresher(parts: RefreshParts): Refresher {
       const reply = await parts.requestRefresh(refreshToken, due.held.grant.dpopKey)
       if (reply.outcome === 'refused') return await afterRefusal(due, reply.error, lease)
       isLost = true
-      const stored = await storeReply(
+      const stored = await replies.store(
         due.held,
         { refreshToken, grant: reply.grant, receivedAt: clock() },
         lease,
@@ -230,96 +189,6 @@ export function createRefresher(parts: RefreshParts): Refresher {
     throw unavailable(wait, error)
   }
 
-  /** R181: the new tokens are stored before anybody gets them. */
-  async function storeReply(
-    held: ActiveConnection,
-    reply: RefreshReply,
-    lease: RefreshLease,
-  ): Promise<HeldConnection | undefined> {
-    const { userId, account } = held.connection
-    let before = held
-    // Whoever comes next finds it here: the provider may have retired the old refresh token.
-    const keep = () => {
-      if (unwritten.size < maxUnwritten) unwritten.set(keyOf(held.connection), { ...reply, held, lease })
-    }
-    for (let round = 1; ; round++) {
-      let outcome: 'replaced' | 'stale'
-      try {
-        if (round > maxRounds) throw unavailable()
-        outcome = await vault.replace(before.connection, toUpdate(before, reply))
-      } catch (error) {
-        keep()
-        throw error
-      }
-      if (outcome === 'replaced') {
-        const generation = before.connection.generation + 1
-        emit({ type: 'connection_refreshed', userId, provider, account, generation })
-      }
-      const stored = await vault.find(userId, account)
-      if (outcome === 'stale' && !stored) {
-        await discard(before, reply).catch(error => {
-          keep()
-          throw error
-        })
-      }
-      if (outcome === 'replaced' || stored?.state !== 'active') return stored
-      // Another refresh token: the user connected again meanwhile, and that link wins (R180). The same one: only
-      // what is known of the connection changed, and a rotated refresh token must not be lost over that.
-      if (stored.grant.refreshToken !== reply.refreshToken) return stored
-      before = stored
-    }
-  }
-
-  /** Of a connection that the user disconnected meanwhile: these tokens must not live on at the provider. */
-  async function discard(held: ActiveConnection, reply: RefreshReply): Promise<void> {
-    const { grant, accessEndsAt } = toUpdate(held, reply)
-    await parts.discard?.(held.connection, grant, accessEndsAt)
-  }
-
-  /** Finds a place for the reply that waits for a connection. `held`: what that is now. False: there is none. */
-  async function settleReply(of: AccountOfUser, held: HeldConnection | undefined): Promise<boolean> {
-    const key = keyOf(of)
-    const reply = unwritten.get(key)
-    if (!reply) return false
-    unwritten.delete(key)
-    try {
-      if (!held) await discard(reply.held, reply)
-      // Of another refresh token: the user connected again meanwhile, and that link wins (R180).
-      else if (held.state === 'active' && held.grant.refreshToken === reply.refreshToken) {
-        await storeReply(held, reply, reply.lease)
-      }
-    } catch (error) {
-      unwritten.set(key, reply)
-      throw error
-    }
-    await reply.lease.release()
-    return true
-  }
-
-  async function settle(signal?: AbortSignal): Promise<void> {
-    for (const { held } of [...unwritten.values()]) {
-      if (signal?.aborted) return
-      const { userId, account } = held.connection
-      await settleReply(held.connection, await vault.find(userId, account))
-    }
-  }
-
-  function toUpdate({ connection, grant }: ActiveConnection, reply: RefreshReply): ConnectionUpdate {
-    const { grant: granted, receivedAt } = reply
-    const { accessToken, scope } = granted
-    const { scopeRules, accessTokenSeconds } = definition
-    // RFC 6749 §6: no new refresh token means that the old one goes on, up to the end it had.
-    const refresh = refreshTokenOf(granted, receivedAt, grant.dpopKey) ?? keptRefreshToken(grant)
-    const scopes = scope === undefined ? connection.scopes : parseScope(scope, scopeRules)
-    const missing = connection.missingScopes?.filter(each => !coversScopes(scopes, [each], scopeRules))
-    return {
-      grant: { accessToken, receivedAt, ...refresh, ...ownerOf(grant) },
-      scopes,
-      accessEndsAt: accessEndsAt(granted.expiresInSeconds, accessTokenSeconds, receivedAt),
-      ...(missing?.length && { missingScopes: missing }),
-    }
-  }
-
   /** Ends a connection, unless somebody else renewed it meanwhile: then theirs is returned. */
   async function end(held: ActiveConnection, reason: EndReason): Promise<HeldConnection | undefined> {
     const { userId, account } = held.connection
@@ -338,17 +207,7 @@ export function createRefresher(parts: RefreshParts): Refresher {
     throw unavailable()
   }
 
-  return { needsRefresh, refresh, settle }
-}
-
-/** Whose a grant is, which no refresh changes. */
-function ownerOf({ issuer, subject, label }: ActiveConnection['grant']) {
-  return { issuer, subject, ...(label !== undefined && { label }) }
-}
-
-/** Names a connection among those of a provider. */
-export function keyOf({ userId, account }: AccountOfUser): string {
-  return JSON.stringify([userId, account])
+  return { needsRefresh, refresh, settle: replies.settleAll }
 }
 
 function realSleep(ms: number): Promise<void> {
