@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Account } from './accounts.ts'
+import { type JsonAnswer, sendJson } from './http.ts'
 import { googleScopes, type UpstreamKind } from './kinds.ts'
 import { notionError } from './quirks.ts'
 
@@ -9,23 +10,22 @@ export interface ApiCaller {
   scopes: readonly string[]
 }
 
-interface Answer {
-  status: number
-  body?: unknown
-  headers?: Record<string, string>
-}
-
-const googleError = (code: number, status: string, message: string): Answer => ({
+const googleError = (code: number, status: string, message: string): JsonAnswer => ({
   status: code,
   body: { error: { code, message, status } },
 })
 
-const linkedinError = (status: number, code: string, message: string, serviceErrorCode?: number): Answer => ({
+const linkedinError = (
+  status: number,
+  code: string,
+  message: string,
+  serviceErrorCode?: number,
+): JsonAnswer => ({
   status,
   body: { status, ...(serviceErrorCode === undefined ? {} : { serviceErrorCode }), code, message },
 })
 
-const unauthorizedAnswers: Record<UpstreamKind, Answer> = {
+const unauthorizedAnswers: Record<UpstreamKind, JsonAnswer> = {
   oidc: { status: 401, body: { error: 'invalid_token' } },
   google: googleError(401, 'UNAUTHENTICATED', 'Request had invalid authentication credentials.'),
   linkedin: linkedinError(401, 'INVALID_ACCESS_TOKEN', 'Invalid access token', 65600),
@@ -35,7 +35,7 @@ const unauthorizedAnswers: Record<UpstreamKind, Answer> = {
   notion: { status: 401, body: notionError(401, 'unauthorized') },
 }
 
-function unauthorized(kind: UpstreamKind): Answer {
+function unauthorized(kind: UpstreamKind): JsonAnswer {
   const challenge = { 'www-authenticate': 'Bearer error="invalid_token"' }
   return { ...unauthorizedAnswers[kind], headers: challenge }
 }
@@ -46,7 +46,7 @@ const githubId = ({ sub }: Account) => Number(sub.slice(-8))
 const githubLogin = ({ email }: Account) => email.split('@')[0]
 
 /** Issues assigned to the user: one in a public repository, and with `repo` one in a private one. */
-function listIssues(url: URL, { account, scopes }: ApiCaller): Answer {
+function listIssues(url: URL, { account, scopes }: ApiCaller): JsonAnswer {
   const issue = (number: number, repository: string, title: string) => ({
     id: number,
     number,
@@ -70,7 +70,7 @@ const readers: readonly string[] = [
   googleScopes.calendarEventsReadonly,
 ]
 
-function listEvents(url: URL, { account, scopes }: ApiCaller): Answer {
+function listEvents(url: URL, { account, scopes }: ApiCaller): JsonAnswer {
   if (!scopes.some(scope => readers.includes(scope)))
     return googleError(403, 'PERMISSION_DENIED', 'Request had insufficient authentication scopes.')
   const day = (url.searchParams.get('timeMin') ?? '2026-11-20T00:00:00Z').slice(0, 10)
@@ -94,7 +94,7 @@ function listEvents(url: URL, { account, scopes }: ApiCaller): Answer {
   }
 }
 
-function createPost(request: IncomingMessage, body: string, { scopes }: ApiCaller): Answer {
+function createPost(request: IncomingMessage, body: string, { scopes }: ApiCaller): JsonAnswer {
   const version = request.headers['linkedin-version']
   if (typeof version !== 'string' || !/^\d{6}$/.test(version))
     return linkedinError(400, 'VERSION_MISSING', 'A version must be present. Please specify a version.')
@@ -127,7 +127,7 @@ function route(
   url: URL,
   body: string,
   caller: ApiCaller,
-): Answer {
+): JsonAnswer {
   const operation = `${request.method} ${url.pathname}`
   if (operation === 'GET /api/profile') return { status: 200, body: caller.account }
   if (kind === 'google' && operation === 'GET /calendar/v3/calendars/primary/events')
@@ -152,6 +152,5 @@ export function answerApi(
   caller: ApiCaller | undefined,
 ): void {
   const answer = caller === undefined ? unauthorized(kind) : route(kind, request, url, body, caller)
-  response.writeHead(answer.status, { 'content-type': 'application/json', ...answer.headers })
-  response.end(answer.body === undefined ? undefined : JSON.stringify(answer.body))
+  sendJson(response, answer)
 }

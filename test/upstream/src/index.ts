@@ -9,4 +9,5 @@ export {
   type SecurityEventTransmitter,
   securityEventTypes,
 } from './security-events.ts'
-export { startUpstream, type Upstream, type UpstreamOptions } from './start-upstream.ts'
+export { startUpstream } from './start-upstream.ts'
+export type { Upstream, UpstreamOptions } from './upstream.ts'

@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import { type JsonAnswer, sendJson } from './http.ts'
 import type { UpstreamKind } from './kinds.ts'
 
 /** What taking grants back needs of the upstream. */
@@ -19,11 +20,6 @@ interface Passing {
   response: ServerResponse
 }
 
-interface Answer {
-  status: number
-  body?: object
-}
-
 /** Takes a grant back the provider's own way; false where that is RFC 7009. */
 export async function answerRevocation(
   kind: UpstreamKind,
@@ -31,26 +27,29 @@ export async function answerRevocation(
   { request, url, form, response }: Passing,
 ): Promise<boolean> {
   const bearer = /^Bearer (\S+)$/i.exec(request.headers.authorization ?? '')?.[1] ?? ''
-  let answer: Answer | undefined
+  let answer: JsonAnswer | undefined
   if (kind === 'google')
     answer = await atGoogle(url.searchParams.get('token') ?? form?.get('token') ?? '', parts)
   if (kind === 'github') answer = await atGithub(request, form?.get('access_token') ?? '', parts)
   if (kind === 'slack') answer = await atSlack(bearer, parts)
   if (!answer) return false
-  response.writeHead(answer.status, { 'content-type': 'application/json' })
-  response.end(answer.body && JSON.stringify(answer.body))
+  sendJson(response, answer)
   return true
 }
 
 /** Google needs no client authentication here, and takes back the user's whole grant. */
-async function atGoogle(token: string, { accountOf, revokeGrant }: RevocationParts): Promise<Answer> {
+async function atGoogle(token: string, { accountOf, revokeGrant }: RevocationParts): Promise<JsonAnswer> {
   const sub = await accountOf(token)
   if (sub === undefined) return { status: 400, body: { error: 'invalid_token' } }
   revokeGrant(sub)
   return { status: 200, body: {} }
 }
 
-async function atGithub(request: IncomingMessage, token: string, parts: RevocationParts): Promise<Answer> {
+async function atGithub(
+  request: IncomingMessage,
+  token: string,
+  parts: RevocationParts,
+): Promise<JsonAnswer> {
   // RFC 6749 §2.3.1.
   const [id, secret] = [parts.clientId, parts.clientSecret].map(part =>
     `${new URLSearchParams([['', part]])}`.slice(1),
@@ -63,7 +62,7 @@ async function atGithub(request: IncomingMessage, token: string, parts: Revocati
   return { status: 204 }
 }
 
-async function atSlack(token: string, parts: RevocationParts): Promise<Answer> {
+async function atSlack(token: string, parts: RevocationParts): Promise<JsonAnswer> {
   const sub = await parts.accountOfAccessToken(token)
   if (sub === undefined) return { status: 200, body: { ok: false, error: 'invalid_auth' } }
   parts.revokeGrant(sub)

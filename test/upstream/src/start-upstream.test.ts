@@ -4,7 +4,8 @@ import { afterEach, describe, expect, it } from 'vitest'
 import { accounts } from './accounts.ts'
 import { createBrowser } from './browser.ts'
 import { googleScopes } from './kinds.ts'
-import { startUpstream, type Upstream, type UpstreamOptions } from './start-upstream.ts'
+import { startUpstream } from './start-upstream.ts'
+import type { Upstream, UpstreamOptions } from './upstream.ts'
 
 const [alice, bob] = accounts as unknown as [(typeof accounts)[0], (typeof accounts)[0]]
 const redirectUri = 'http://localhost:1/oauth/callback/upstream'
