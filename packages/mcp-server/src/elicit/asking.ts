@@ -12,6 +12,7 @@ import { z } from 'zod'
 import { showsViews } from '../apps/tool-ui.ts'
 import { type ClientCapability, ClientCapabilityError } from './client-capability-error.ts'
 import type { ClientExchange, ClientRequest, Question } from './exchange.ts'
+import { settled } from './settled.ts'
 
 /** A form: an object of texts, numbers, booleans and choices, as a Standard Schema or as JSON Schema. */
 export type FormSchema = StandardSchemaWithJSON | ElicitRequestFormParams['requestedSchema']
@@ -151,31 +152,34 @@ export function createAsking(exchange: ClientExchange): Asking {
     })
   }
 
+  const sample = async ({ id, once, beforehand, ...params }: Parameters<Asking['sample']>[0]) => {
+    const request = { method: 'sampling/createMessage', params: { ...params } } as const
+    const needsTools = params.tools !== undefined || params.toolChoice !== undefined
+    assertCan(clientCan.sample, 'sampling', request)
+    assertCan(!needsTools || sampling?.tools !== undefined, 'sampling_tools', request)
+    return ask({
+      id,
+      once,
+      beforehand,
+      request,
+      read: async answer => sampleAnswer.safeParse(answer).data as CreateMessageResult | undefined,
+    })
+  }
+  const listRoots = async (options: QuestionOptions) => {
+    const request = { method: 'roots/list' } as const
+    assertCan(clientCan.roots, 'roots', request)
+    return ask({
+      ...options,
+      request,
+      read: async answer => rootsAnswer.safeParse(answer).data?.roots as Root[] | undefined,
+    })
+  }
+
   return {
     clientCan,
     elicit: ((question: FormQuestion<FormSchema> | UrlQuestion) =>
-      'url' in question ? elicitUrl(question) : elicitForm(question)) as Elicit,
-    async sample({ id, once, beforehand, ...params }) {
-      const request = { method: 'sampling/createMessage', params: { ...params } } as const
-      const needsTools = params.tools !== undefined || params.toolChoice !== undefined
-      assertCan(clientCan.sample, 'sampling', request)
-      assertCan(!needsTools || sampling?.tools !== undefined, 'sampling_tools', request)
-      return ask({
-        id,
-        once,
-        beforehand,
-        request,
-        read: async answer => sampleAnswer.safeParse(answer).data as CreateMessageResult | undefined,
-      })
-    },
-    async roots(options = {}) {
-      const request = { method: 'roots/list' } as const
-      assertCan(clientCan.roots, 'roots', request)
-      return ask({
-        ...options,
-        request,
-        read: async answer => rootsAnswer.safeParse(answer).data?.roots as Root[] | undefined,
-      })
-    },
+      settled<unknown>('url' in question ? elicitUrl(question) : elicitForm(question))) as Elicit,
+    sample: params => settled(sample(params)),
+    roots: (options = {}) => settled(listRoots(options)),
   }
 }

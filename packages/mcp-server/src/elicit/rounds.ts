@@ -11,6 +11,7 @@ import { accountName } from './account-name.ts'
 import { ClientCapabilityError } from './client-capability-error.ts'
 import type { ClientExchange, ConnectionNeed, NeedOf, Question, Waiting } from './exchange.ts'
 import { canonical, digest, emptyState, type RequestState } from './request-state.ts'
+import { settled } from './settled.ts'
 import { untilConnected } from './until-connected.ts'
 
 /** Ends a run of a handler whose question goes to the client: what it waits for comes with the next run. */
@@ -167,10 +168,4 @@ const connectName = (provider: string) => `connect_${provider}`
 function actionOf(response: unknown): 'accept' | 'decline' | 'cancel' | undefined {
   const action = typeof response === 'object' && response !== null && 'action' in response && response.action
   return action === 'accept' || action === 'decline' || action === 'cancel' ? action : undefined
-}
-
-/** A handler may ask two things and await the first only: the other must not end the process. */
-function settled<T>(promise: Promise<T>): Promise<T> {
-  promise.catch(() => {})
-  return promise
 }
