@@ -68,12 +68,14 @@ export function addTasks(server: Target, auth: Protection): void {
     },
   })
   server.tool('test_tool_with_task', {
-    description: 'Asks for a name within its task, and greets.',
+    description: 'Asks for a name before it becomes a task, and greets.',
     auth,
     task: 'required',
-    run: async (_, { elicit }) => {
+    taskCreation: 'by-handler',
+    run: async (_, { elicit, createTask }) => {
       const schema = z.object({ name: z.string() })
       const { content } = await elicit({ id: 'user_name', message: 'What is your name?', schema })
+      await createTask()
       return `Hello, ${content?.name ?? 'whoever you are'}!`
     },
   })

@@ -14,6 +14,7 @@ interface Answer {
   taskId?: string
   status?: string
   resultType?: string
+  requestState?: string
   inputRequests?: object
   result?: object
 }
@@ -53,6 +54,15 @@ it('a task asks, and goes on with the answer', async () => {
   const inputResponses = { place: { action: 'accept', content: { place: 'cinema' } } }
   await send('tasks/update', { taskId, inputResponses })
   await task(taskId).toMatchObject({ result: { content: [{ text: 'Metropolis is in the cinema' }] } })
+})
+
+it('a call asks before it becomes a task', async () => {
+  const call = { name: 'print', arguments: { film: 'Metropolis' } }
+  const { requestState, resultType } = await send('tools/call', call)
+  expect(resultType).toBe('input_required')
+  const inputResponses = { question_1: { action: 'accept', content: { copies: 2 } } }
+  const { taskId } = await send('tools/call', { ...call, requestState, inputResponses })
+  await task(taskId).toMatchObject({ result: { content: [{ text: '2 copies of Metropolis are printed.' }] } })
 })
 
 it('a page shows the result, and calls a tool of its own', async () => {

@@ -48,6 +48,26 @@ server.tool('publish', {
 })
 // #endregion ask
 
+// #region ask-first
+server.tool('print', {
+  description: 'Prints a film on reels, after asking how many',
+  input: z.object({ film: z.string() }),
+  auth: {},
+  task: 'optional',
+  taskCreation: 'by-handler',
+  run: async ({ film }, { elicit, createTask }) => {
+    const { content } = await elicit({
+      message: `How many copies of ${film}?`,
+      schema: z.object({ copies: z.int().min(1) }),
+    })
+    if (!content) return 'Not printed.' // answered at once: there is no task
+    await createTask() // the client gets its task id here
+    for (let copy = 1; copy <= content.copies; copy++) await renderScene(`${film}, copy ${copy}`)
+    return `${content.copies} copies of ${film} are printed.`
+  },
+})
+// #endregion ask-first
+
 // #region view
 server.tool('storyboard', {
   description: 'Shows the scenes of a film',

@@ -4,5 +4,4 @@
  */
 export const knownGaps: Readonly<Record<string, string>> = {
   'tasks-status-notifications': 'the suite checks nothing here: it skips its own scenario',
-  'tasks-mrtr-composition': 'a tool that may be a task asks within the task, not in rounds before it',
 }

@@ -62,6 +62,8 @@ export interface ClientExchange {
    * Absent: the client brings the next run, or there is none. Throws as `connect` does.
    */
   mend?(need: ConnectionNeed): Promise<boolean>
+  /** Whether something was asked whose answer comes with another run. Default: never. */
+  isAsking?(): boolean
   /** Whether the user has connected one more account in this call already, so that it is not asked for again. */
   hasMore?(need: ConnectionNeed): boolean
   /** Before the handler runs; a result when it is not time for it yet. Throws as `connect` does. */

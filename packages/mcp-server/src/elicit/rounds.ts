@@ -99,6 +99,7 @@ export function createRoundsExchange(round: Round): ClientExchange {
     kept,
     ask: question => settled(ask(question)),
     connect: need => settled(connect(need)),
+    isAsking: () => asked.size > 0 || missing !== undefined,
     hasMore: ({ error }) => next.more.includes(error.provider),
     async begin(findNeed) {
       needOf = findNeed

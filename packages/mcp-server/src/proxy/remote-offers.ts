@@ -46,6 +46,7 @@ export function createRemoteOffers(
     enabled: true,
     // A remote server runs its own tasks; ours would only wait for them.
     task: 'forbidden',
+    taskCreation: 'at-once',
     view: undefined,
     async run(input, context) {
       const session = await identities.forCall(context)

@@ -6,6 +6,7 @@ import {
 } from '@modelcontextprotocol/server'
 import { StoreUnavailableError } from '@sallyport/oauth'
 import { z } from 'zod'
+import { isEventStream, mapMessages, type StreamMessage } from '../event-stream.ts'
 import type { Call, Caller, ClientCaller } from '../tools/call-context.ts'
 import { knowsTasks, type Tasks, tasksRequired, unavailable } from './tasks.ts'
 
@@ -80,10 +81,18 @@ export function listensUnaware(body: unknown): boolean {
 
 /** The answer to a call that became a task, without the empty `content` that the SDK gives every result of a tool. */
 export async function withoutContent(response: Response): Promise<Response> {
+  if (response.body && isEventStream(response)) {
+    return new Response(mapMessages(response.body, ofTask), response)
+  }
   if (!response.headers.get('content-type')?.startsWith('application/json')) return response
-  const message = (await response.json()) as { result?: { resultType?: unknown; content?: unknown } }
-  if (message.result?.resultType === 'task') delete message.result.content
   const headers = new Headers(response.headers)
   headers.delete('content-length')
+  const message = ofTask((await response.json()) as StreamMessage)
   return new Response(JSON.stringify(message), { status: response.status, headers })
+}
+
+function ofTask(message: StreamMessage): StreamMessage {
+  if (message.result?.resultType !== 'task') return message
+  const { content: _, ...result } = message.result
+  return { ...message, result }
 }

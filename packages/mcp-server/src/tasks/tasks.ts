@@ -13,7 +13,9 @@ import type { Registry } from '../registry.ts'
 import type { Call, Caller, ClientCaller } from '../tools/call-context.ts'
 import { callTool } from '../tools/call-tool.ts'
 import type { Tool } from '../tools/define-tool.ts'
+import { ToolError } from '../tools/tool-error.ts'
 import { errorResult } from '../tools/tool-result.ts'
+import { type BegunTask, callUntilTask, taskCall } from './task-call.ts'
 import { createTaskExchange } from './task-exchange.ts'
 import type { TaskOptions } from './task-options.ts'
 import type { TaskRecords } from './task-records.ts'
@@ -42,9 +44,9 @@ export const tasksExtension = 'io.modelcontextprotocol/tasks'
 /** Calls that go on after they were answered. */
 export interface Tasks {
   /**
-   * Begins a task for a call, when its tool may be one and its client knows tasks.
+   * Begins a task for a call, when its tool may be one and its client knows tasks, or lets its handler begin it.
    *
-   * @returns what the client is told; undefined when the call is to be made at once
+   * @returns what the client is told, which may be a result after all; undefined when the call is to be made at once
    * @throws {MissingRequiredClientCapabilityError} when the tool is a task or nothing, and the client knows none
    */
   begin(tool: Tool, call: Call): Promise<object | undefined>
@@ -62,6 +64,15 @@ export interface Tasks {
   endGrant(grantId: string): void
   /** Ends what still runs here. */
   close(): Promise<void>
+}
+
+/** A task that was made, and what follows. */
+interface Created {
+  task: BegunTask
+  /** What the client is told. */
+  answer: object
+  /** What it ends with. */
+  endWith(work: ReturnType<typeof callTool>): void
 }
 
 /** What a client says it can do, in the `_meta` of each request. */
@@ -107,30 +118,57 @@ export function createTasks(
     return { principal, state }
   }
 
-  async function work(tool: Tool, call: Call, run: TaskRun): Promise<TaskEnd> {
-    const exchange = createTaskExchange(run, {
-      capabilities: capabilitiesOf(call),
-      timing,
-      stopping,
-      signal: run.signal,
+  /** Makes the task of a call, and stays at it. */
+  async function create(tool: Tool, call: Call): Promise<Created> {
+    const { caller } = call
+    const now = clock()
+    const state: TaskState = {
+      version: 1,
+      tool: tool.name,
+      status: 'working',
+      createdAt: now,
+      lastUpdatedAt: now,
+      ttlSeconds: options.ttlSeconds,
+      leaseEndsAt: leaseEnd(now),
+      inputRequests: {},
+      inputResponses: {},
+    }
+    const principal = principalOf(caller)
+    const limit = principal === anybody ? options.maxAnonymous : options.maxPerCaller
+    const taskId = await records.create(principal, state, limit)
+    if (taskId === undefined) {
+      throw new ToolError('Too many tasks are kept for you. Wait until some have ended.')
+    }
+    const grantId = caller?.grantId
+    const run = createTaskRun({
+      records,
+      principal,
+      taskId,
+      isWanted: async () =>
+        grantId === undefined ||
+        (await grants.findGrant({ id: grantId, now: clock() }))?.revokedAt === undefined,
+      lookMs: pollIntervalMs,
+      clock,
+      onError,
     })
-    const { id, method, params, era, caller } = call
+    const capabilities = capabilitiesOf(call)
+    const exchange = createTaskExchange(run, { capabilities, timing, stopping, signal: run.signal })
+    running.set(taskId, { run, caller })
+    return {
+      task: { run, exchange },
+      answer: { resultType: 'task', ...taskSummary(taskId, state, pollIntervalMs) },
+      endWith: work => {
+        endOf(tool, work)
+          .then(end => run.end(end))
+          .catch(onError)
+          .finally(() => running.delete(taskId))
+      },
+    }
+  }
+
+  async function endOf(tool: Tool, work: ReturnType<typeof callTool>): Promise<TaskEnd> {
     try {
-      const result = await callTool(
-        tool,
-        {
-          id,
-          method,
-          params,
-          era,
-          caller,
-          exchange,
-          signal: run.signal,
-          client: () => Promise.reject(new Error('a task has no stream to its client')),
-          background: { say: run.say },
-        },
-        services,
-      )
+      const result = await work
       if (!isInputRequiredResult(result))
         return { status: 'completed', result: { ...result } as CallToolResult }
       services.log.error({ tool: tool.name }, 'a task asks with ctx.elicit, not with a result')
@@ -149,6 +187,39 @@ export function createTasks(
     }
   }
 
+  /** The call is a task before its handler runs. */
+  async function beginAtOnce(tool: Tool, call: Call): Promise<object> {
+    let created: Created
+    try {
+      created = await create(tool, call)
+    } catch (error) {
+      if (error instanceof StoreUnavailableError) return { ...errorResult(unavailable) }
+      if (error instanceof ToolError) return { ...errorResult(error.message) }
+      throw error
+    }
+    created.endWith(callTool(tool, taskCall(call, created.task), services))
+    return created.answer
+  }
+
+  /** The handler says when, if ever: the call is answered with the task, or with what its handler made of it. */
+  const beginByHandler = (tool: Tool, call: Call): Promise<object> =>
+    new Promise((resolve, reject) => {
+      let created: Created | undefined
+      const until = callUntilTask(
+        call,
+        async () => {
+          created = await create(tool, call)
+          return created.task
+        },
+        () => {
+          created?.endWith(work)
+          resolve(created?.answer ?? {})
+        },
+      )
+      const work = callTool(tool, until, services)
+      work.then(resolve, reject)
+    })
+
   return {
     async begin(tool, call) {
       if (tool.task === 'forbidden') return undefined
@@ -156,49 +227,7 @@ export function createTasks(
         if (tool.task === 'required') throw tasksRequired()
         return undefined
       }
-      const { caller } = call
-      const now = clock()
-      const state: TaskState = {
-        version: 1,
-        tool: tool.name,
-        status: 'working',
-        createdAt: now,
-        lastUpdatedAt: now,
-        ttlSeconds: options.ttlSeconds,
-        leaseEndsAt: leaseEnd(now),
-        inputRequests: {},
-        inputResponses: {},
-      }
-      const principal = principalOf(caller)
-      const limit = principal === anybody ? options.maxAnonymous : options.maxPerCaller
-      let taskId: string | undefined
-      try {
-        taskId = await records.create(principal, state, limit)
-      } catch (error) {
-        if (!(error instanceof StoreUnavailableError)) throw error
-        return { ...errorResult(unavailable) }
-      }
-      if (taskId === undefined) {
-        return { ...errorResult('Too many tasks are kept for you. Wait until some have ended.') }
-      }
-      const grantId = caller?.grantId
-      const run = createTaskRun({
-        records,
-        principal,
-        taskId,
-        isWanted: async () =>
-          grantId === undefined ||
-          (await grants.findGrant({ id: grantId, now: clock() }))?.revokedAt === undefined,
-        lookMs: pollIntervalMs,
-        clock,
-        onError,
-      })
-      running.set(taskId, { run, caller })
-      work(tool, call, run)
-        .then(end => run.end(end))
-        .catch(onError)
-        .finally(() => running.delete(taskId))
-      return { resultType: 'task', ...taskSummary(taskId, state, pollIntervalMs) }
+      return tool.taskCreation === 'by-handler' ? beginByHandler(tool, call) : beginAtOnce(tool, call)
     },
     async get(caller, taskId) {
       const found = await find(caller, taskId)

@@ -129,6 +129,14 @@ export interface CallContext<
    * @see https://modelcontextprotocol.io/specification/2025-11-25/basic/transports#resumability-and-redelivery
    */
   readonly closeStream: () => Promise<void>
+  /**
+   * Makes a task of a call whose tool has `taskCreation: 'by-handler'`: the client is answered with the task, and the
+   * handler goes on. What was asked so far was answered in rounds of the call; what is asked from now on is answered
+   * within the task. Does nothing when the call is a task already, or cannot become one.
+   *
+   * @throws {ToolError} when the caller has too many tasks; let it pass, the client is told
+   */
+  readonly createTask: () => Promise<void>
   readonly log: CallLog
   readonly request: CallRequest
   /** What the call keeps while it asks: in 2026-07-28 its handler runs again with each answer. */
@@ -166,7 +174,9 @@ export interface Call extends CallRequest {
   /** How the client is asked. Default: it cannot be. */
   readonly exchange?: ClientExchange | undefined
   /** Of a call that goes on after its answer, as a task: how it says how far it is. There is no stream. */
-  readonly background?: { say(message: string): void }
+  readonly background?: { say(message: string): void } | undefined
+  /** Of a call that becomes a task when its handler says so: makes it one. Default: it stays what it is. */
+  readonly createTask?: () => Promise<void>
   /**
    * The way to the client while the call runs. Asking for it may open a stream, so only what needs the client asks:
    * most calls never do.
@@ -290,6 +300,10 @@ class HandlerContext implements AnyCallContext {
       const { http } = await call.client()
       http?.closeSSE?.()
     }
+  }
+  get createTask(): AnyCallContext['createTask'] {
+    const { call } = this.#work
+    return async () => call.createTask?.()
   }
   get connection(): AnyCallContext['connection'] {
     return async (provider, choice) => {

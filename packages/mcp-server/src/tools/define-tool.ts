@@ -7,7 +7,7 @@ import { type CompiledSchema, compileSchema } from '../schemas/schema.ts'
 import type { AccessRule, AnyAuth } from './access-rule.ts'
 import type { AnyCallContext } from './call-context.ts'
 import { ruleOf } from './offer-rule.ts'
-import type { TaskSupport, ToolDescription } from './tool-description.ts'
+import type { TaskCreation, TaskSupport, ToolDescription } from './tool-description.ts'
 
 /** A tool, checked and ready to be called. */
 export interface Tool extends Offer {
@@ -18,6 +18,7 @@ export interface Tool extends Offer {
   readonly input: CompiledSchema | undefined
   readonly output: CompiledSchema | undefined
   readonly task: TaskSupport
+  readonly taskCreation: TaskCreation
   /** What shows its result. */
   readonly view: View | undefined
   /** Whether some of its arguments are repeated in headers. */
@@ -46,6 +47,7 @@ export function checkDescription(description: unknown, where: string): void {
 }
 
 const taskSupports: ReadonlySet<unknown> = new Set<TaskSupport>(['optional', 'required', 'forbidden'])
+const taskCreations: ReadonlySet<unknown> = new Set<TaskCreation>(['at-once', 'by-handler'])
 
 const noArguments = { type: 'object', properties: {} } as const
 
@@ -70,9 +72,15 @@ export function defineTool(
   }
   const input = description.input && compileSchema(description.input, 'input', where)
   const output = description.output && compileSchema(description.output, 'output', where)
-  const { title, annotations, icons, _meta, task = 'forbidden' } = description
+  const { title, annotations, icons, _meta, task = 'forbidden', taskCreation = 'at-once' } = description
   if (!taskSupports.has(task)) {
     throw new ConfigurationError(`task of ${where} must be "optional", "required" or "forbidden".`)
+  }
+  if (!taskCreations.has(taskCreation)) {
+    throw new ConfigurationError(`taskCreation of ${where} must be "at-once" or "by-handler".`)
+  }
+  if (task === 'forbidden' && description.taskCreation !== undefined) {
+    throw new ConfigurationError(`${where} has taskCreation and is never a task: set task as well.`)
   }
   return {
     kind: 'tool',
@@ -91,6 +99,7 @@ export function defineTool(
     input,
     output,
     task,
+    taskCreation,
     view,
     paramHeaders: input !== undefined && declaresParamHeaders(input.json, where),
     rule: ruleOf(where, auth, run, declared),

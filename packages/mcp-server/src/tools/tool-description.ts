@@ -18,6 +18,9 @@ export type ResultOf<S> = S extends StandardSchemaWithJSON
 /** Whether a tool may be, must be or is never a task. */
 export type TaskSupport = 'optional' | 'required' | 'forbidden'
 
+/** When a call becomes a task: before its handler runs, or when the handler says so. */
+export type TaskCreation = 'at-once' | 'by-handler'
+
 /** What a tool says about itself, apart from its handler and its protection. */
 export interface ToolDescription<
   Input extends Schema | undefined = Schema | undefined,
@@ -39,6 +42,11 @@ export interface ToolDescription<
    * clients that know tasks, `required` for those alone, `forbidden` for none. Default `forbidden`.
    */
   readonly task?: TaskSupport
+  /**
+   * When such a call becomes a task: `at-once`, or `by-handler`, with `createTask()` of the context. The handler can then
+   * ask in rounds of the call before there is a task, or answer without one. Default `at-once`.
+   */
+  readonly taskCreation?: TaskCreation
   /**
    * The page that shows the result, in hosts that know MCP Apps (`io.modelcontextprotocol/ui`), or the `ui://` URI of a
    * resource that is one. Default: none, the result is text.
