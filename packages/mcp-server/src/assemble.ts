@@ -54,7 +54,7 @@ import {
   type SignInParts,
 } from './sign-in.ts'
 import { type TaskOptions, taskOptions } from './tasks/task-options.ts'
-import { createTaskRecords } from './tasks/task-records.ts'
+import { createTaskRecords, maxSealedLength } from './tasks/task-records.ts'
 import { createTasks, type Tasks } from './tasks/tasks.ts'
 import { createSdkServer, type SdkServerParts } from './tools/sdk-server.ts'
 import type { ServerIdentity } from './tools/server-identity.ts'
@@ -234,7 +234,7 @@ export async function assemble(
     ...taskOptions(ingredients.tasks),
     records: createTaskRecords({
       store: kept,
-      sealer: createSealer(ring, random, 'call-task'),
+      sealer: createSealer(ring, random, 'call-task', maxSealedLength),
       tenant: kept.tenant,
       clock,
       random,

@@ -10,6 +10,11 @@ export interface TaskOptions {
   maxAnonymous?: number
   /** How often clients are asked to look, in milliseconds, and how often a task looks what came for it. Default 1000. */
   pollIntervalMs?: number
+  /**
+   * How large a result is kept, in bytes of its JSON. A larger one is not, and the task ends with a result that says so.
+   * Default 1048576, at most 8388608.
+   */
+  maxResultBytes?: number
 }
 
 const limits = {
@@ -17,6 +22,7 @@ const limits = {
   maxPerCaller: { default: 100, most: 10_000 },
   maxAnonymous: { default: 1_000, most: 100_000 },
   pollIntervalMs: { default: 1_000, most: 60_000 },
+  maxResultBytes: { default: 1_048_576, most: 8_388_608 },
 } as const
 
 /** @throws {ConfigurationError} when tasks cannot be kept so */
@@ -32,5 +38,6 @@ export function taskOptions(options: TaskOptions): Required<TaskOptions> {
     maxPerCaller: read('maxPerCaller'),
     maxAnonymous: read('maxAnonymous'),
     pollIntervalMs: read('pollIntervalMs'),
+    maxResultBytes: read('maxResultBytes'),
   }
 }

@@ -12,6 +12,15 @@ import { parseTaskState, type TaskState } from './task-state.ts'
 /** How often a write is made again because somebody else has written meanwhile. */
 const attempts = 50
 
+/** What questions and answers, or an error, may be together, in bytes: they are written again and again. */
+const maxStateBytes = 196_608
+
+/**
+ * Longest sealed task, in characters: the largest result that can be kept, the arguments of the call and the rest. None
+ * comes from outside, so that it need not be near the limit of this process: another one may have a higher.
+ */
+export const maxSealedLength = 33_554_432
+
 /** Random bytes of a task id: nobody guesses one. */
 const idBytes = 24
 
@@ -52,7 +61,13 @@ export function createTaskRecords(options: {
     kind: 'call-task',
     id: JSON.stringify([callerHash, idHash]),
   })
-  const seal = (key: CallTaskKey, state: TaskState) => sealer.seal(JSON.stringify(state), placeOf(key))
+  const seal = (key: CallTaskKey, state: TaskState) => {
+    const { result: _, ...rest } = state
+    if (Buffer.byteLength(JSON.stringify(rest)) > maxStateBytes) {
+      throw new RangeError('The state of the task is too large to be kept.')
+    }
+    return sealer.seal(JSON.stringify(state), placeOf(key))
+  }
   const find = async (key: CallTaskKey) => {
     const record = await store.findCallTask({ ...key, now: clock() })
     const opened = record && sealer.open(record.sealed, placeOf(key))

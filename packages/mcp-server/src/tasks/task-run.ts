@@ -149,7 +149,7 @@ export function createTaskRun(options: {
           break
         } catch (error) {
           if (error instanceof RangeError) {
-            end = failure('The result is too large to be kept.')
+            end = failure('The error that ended this is too large to be kept.')
           } else {
             if (!(error instanceof StoreUnavailableError)) onError(error)
             if (isLast) break

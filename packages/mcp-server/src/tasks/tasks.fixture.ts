@@ -106,7 +106,16 @@ export function setUp({
       throw new ProtocolError(-32050, 'a panic', { hint: 1 })
     },
   })
-  server.tool('huge', { description: 'd', auth: {}, task: 'optional', run: () => 'x'.repeat(300_000) })
+  server.tool('huge', { description: 'd', auth: {}, task: 'optional', run: () => 'x'.repeat(1_000_000) })
+  server.tool('too-huge', { description: 'd', auth: {}, task: 'optional', run: () => 'x'.repeat(1_048_576) })
+  server.tool('breaks-hugely', {
+    description: 'd',
+    auth: {},
+    task: 'optional',
+    run: () => {
+      throw new ProtocolError(-32050, 'a panic', 'x'.repeat(300_000))
+    },
+  })
   server.tool('ask', {
     description: 'd',
     auth: {},

@@ -81,7 +81,27 @@ describe('how a task ends', () => {
       'breaks',
       { status: 'failed', error: { code: -32050, message: 'a panic', data: { hint: 1 } } },
     ],
-    ['a result that is too large is a failure', 'huge', { status: 'failed', error: { code: -32603 } }],
+    [
+      'a large result is there whole',
+      'huge',
+      { status: 'completed', result: { content: [{ text: 'x'.repeat(1_000_000) }] } },
+    ],
+    [
+      'a result that is too large says that the work is done, and what the limit is',
+      'too-huge',
+      {
+        status: 'completed',
+        result: {
+          isError: true,
+          content: [{ text: expect.stringMatching(/^too-huge has done its work.* 1048576 bytes/) }],
+        },
+      },
+    ],
+    [
+      'an error that is too large is a failure still',
+      'breaks-hugely',
+      { status: 'failed', error: { code: -32603, message: expect.stringContaining('too large') } },
+    ],
   ])('%s', async (_, name, expected) => {
     const { signIn, begin, get, until } = setUp()
     const { access_token: token } = await signIn()

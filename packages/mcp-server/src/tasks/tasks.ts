@@ -169,8 +169,7 @@ export function createTasks(
   async function endOf(tool: Tool, work: ReturnType<typeof callTool>): Promise<TaskEnd> {
     try {
       const result = await work
-      if (!isInputRequiredResult(result))
-        return { status: 'completed', result: { ...result } as CallToolResult }
+      if (!isInputRequiredResult(result)) return { status: 'completed', result: kept(tool, result) }
       services.log.error({ tool: tool.name }, 'a task asks with ctx.elicit, not with a result')
       return failure('The tool asked in a way that tasks have not.')
     } catch (error) {
@@ -184,6 +183,22 @@ export function createTasks(
         error: { code, message, ...(data !== undefined && { data }) },
         statusMessage: message,
       }
+    }
+  }
+
+  /** What is too large is lost: the model must learn that the work is done nevertheless. */
+  function kept(tool: Tool, result: CallToolResult): Record<string, unknown> {
+    const { maxResultBytes } = options
+    const bytes = Buffer.byteLength(JSON.stringify(result))
+    if (bytes <= maxResultBytes) return { ...result }
+    services.log.error(
+      { tool: tool.name, bytes, maxResultBytes },
+      'the result of a task is too large: return less, or raise tasks.maxResultBytes',
+    )
+    return {
+      ...errorResult(
+        `${tool.name} has done its work, but its result of ${bytes} bytes is lost: this server keeps at most ${maxResultBytes} bytes of a task.`,
+      ),
     }
   }
 

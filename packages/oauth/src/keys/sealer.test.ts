@@ -114,6 +114,14 @@ describe('sealer', () => {
     expect(() => sealer.seal('x'.repeat(200_000), context), 'what nobody could open').toThrow(RangeError)
   })
 
+  it('a sealer for large values opens what it seals', () => {
+    const sealer = createSealer(createSecretRing([newer]), systemRandom, 'call-task', 1_400_000)
+    expect(sealer.open(sealer.seal('x'.repeat(1_000_000), context), context)?.plaintext).toHaveLength(
+      1_000_000,
+    )
+    expect(() => sealer.seal('x'.repeat(1_100_000), context)).toThrow(RangeError)
+  })
+
   it('R175: values of one purpose do not open for another', () => {
     const ring = createSecretRing([newer])
     const page = createSealer(ring, systemRandom, 'consent-page')

@@ -19,7 +19,7 @@ export interface Opened {
 
 /** Seals values for the store with AES-256-GCM under the secret ring. */
 export interface Sealer {
-  /** Throws a RangeError when the value is too large, near 196 kB. */
+  /** Throws a RangeError when the value is too large: near 196 kB, unless the sealer is for larger ones. */
   seal(plaintext: string, context: SealContext): string
   /** Undefined when the value was changed, moved to another record, or sealed by a secret no longer in the ring. */
   open(sealed: string, context: SealContext): Opened | undefined
@@ -30,10 +30,20 @@ const ivBytes = 12
 const tagBytes = 16
 
 /** Longest sealed value, in characters: several times what a provider's reply can be (R177). */
-const maxLength = 262_144
+const usualLength = 262_144
 
-/** Creates a sealer; the format is `s1.<key id>.<iv, ciphertext and tag in base64url>`. */
-export function createSealer(ring: SecretRing, random: RandomBytes, purpose: KeyPurpose = 'seal'): Sealer {
+/**
+ * Creates a sealer; the format is `s1.<key id>.<iv, ciphertext and tag in base64url>`.
+ *
+ * @param maxLength longest sealed value, in characters: 4 for 3 bytes. More only where sealed values do not come from
+ *   outside. Default 262144
+ */
+export function createSealer(
+  ring: SecretRing,
+  random: RandomBytes,
+  purpose: KeyPurpose = 'seal',
+  maxLength: number = usualLength,
+): Sealer {
   const aad = (keyId: string, { tenant, kind, id }: SealContext) =>
     Buffer.from(JSON.stringify([version, keyId, tenant, kind, id]))
   return {

@@ -31,6 +31,13 @@ export function describeCallTasks(getStore: () => Store): void {
       expect(await replace(2, 'late', now + 60)).toBe('stale')
     })
 
+    it('keeps a result of more than a megabyte whole', async () => {
+      const sealed = 'x:'.repeat(700_000)
+      await put()
+      expect(await replace(1, sealed)).toBe('replaced')
+      expect((await find())?.sealed === sealed).toBe(true)
+    })
+
     it('R160: nobody finds or writes the task of another caller by its id', async () => {
       for (const callerHash of hostileIds) {
         expect(await put({ callerHash, sealed: callerHash })).toBe('stored')
