@@ -289,6 +289,27 @@ describe('bearer gate', () => {
     expect(events).toEqual([{ type: 'scope_challenged', operation: 'add-note', scopes: notes }])
   })
 
+  it('R156: what a request turns out to be is judged as well, by the same token, which is verified once', async () => {
+    const { gate, asked, events } = setUp()
+    const seen: (string | undefined)[] = []
+    const turnsOut = async ({ userId }: { userId: string | undefined }) => {
+      seen.push(userId)
+      return scopedTool
+    }
+    const refused = await gate(request('Bearer good'), protectedTool, turnsOut)
+    if (!('response' in refused)) throw new Error('let through')
+    expect(refused.response.status).toBe(403)
+    expect(refused.response.headers.get('www-authenticate')).toContain('scope="notes:read notes:write"')
+    expect(events).toEqual([{ type: 'scope_challenged', operation: 'add-note', scopes: notes }])
+    expect(asked).toHaveLength(1)
+    expect(await gate(request('Bearer writer'), protectedTool, turnsOut)).toHaveProperty('caller')
+    expect(await gate(request('Bearer good'), protectedTool, async () => undefined)).toHaveProperty('caller')
+    // Who was refused already, or is nobody, turns out to be nothing.
+    await gate(request('Bearer good'), scopedTool, turnsOut)
+    await gate(request(), publicTool, turnsOut)
+    expect(seen).toEqual(['ada', 'ada'])
+  })
+
   it('R156: an anonymous tool with scopes does not take a token that lacks them for one that has them', async () => {
     const anonymous = { ...scopedTool, needsCaller: false }
     expect(await answer(anonymous)).toEqual({ caller: undefined })

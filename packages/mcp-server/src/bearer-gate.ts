@@ -11,13 +11,21 @@ import type { Refusal } from './in-band-challenge.ts'
 import { jsonResponse, unavailableResponse } from './json-response.ts'
 import type { Operation } from './operation.ts'
 import { hasScopes as eachForItself, type HasScopes } from './scope-hierarchy.ts'
-import { type Caller, type ClientCaller, callerOf } from './tools/call-context.ts'
+import { type Caller, type ClientCaller, callerOf, isRecent } from './tools/caller.ts'
 
 /** Who calls, or the answer that sends the client to sign in. */
 export type GateResult = { caller: Caller | ClientCaller | undefined } | Refusal
 
-/** Stands before every operation on the MCP endpoint. */
-export type BearerGate = (request: Request, operation: Operation) => Promise<GateResult>
+/**
+ * Stands before every operation on the MCP endpoint.
+ *
+ * @param further what the request turns out to be once it is known who calls; it is judged as well. Default: nothing more
+ */
+export type BearerGate = (
+  request: Request,
+  operation: Operation,
+  further?: (caller: Caller | ClientCaller) => Promise<Operation | undefined>,
+) => Promise<GateResult>
 
 /** b64token of RFC 6750 §2.1, token68 of RFC 9449 §7.1; the scheme in any case (R151). */
 const credentials = /^[a-z]+ +([A-Za-z0-9\-._~+/]+=*)$/i
@@ -54,7 +62,7 @@ export function createBearerGate(options: {
     description: string,
     error?: Challenge['error'],
     headers: Readonly<Record<string, string>> = {},
-  ): GateResult => {
+  ): Refusal => {
     const challenge: Challenge = {
       scheme,
       ...(error && { error, description }),
@@ -77,7 +85,7 @@ export function createBearerGate(options: {
     }
   }
 
-  return async (request, operation) => {
+  return async (request, operation, further) => {
     const header = request.headers.get('authorization')?.trim()
     // Several headers arrive joined by a comma, which no token contains: which one counts must not be guessed.
     if (header?.includes(',')) {
@@ -97,14 +105,30 @@ export function createBearerGate(options: {
     if ('error' in caller) {
       return refuse(401, operation, caller.description, caller.error, caller.headers)
     }
+    const lacking = refusalOf(caller, operation, refuse)
+    if (lacking) return lacking
+    const more = further && (await further(caller))
+    return (more && refusalOf(caller, more, refuse)) ?? { caller }
+  }
+
+  /** What a caller lacks for an operation. */
+  function refusalOf(
+    caller: Caller | ClientCaller,
+    operation: Operation,
+    refuse: (
+      status: 401 | 403,
+      operation: Operation,
+      description: string,
+      error: Challenge['error'],
+    ) => Refusal,
+  ): Refusal | undefined {
     // R115. Without a challenge: no scope the client could ask for would make it a user.
     if (caller.principal === 'client' && !operation.allowsClients) {
       const description = 'This is for signed-in users, not for clients by themselves.'
       return { response: jsonResponse({ error: 'access_denied', error_description: description }, 403) }
     }
     // Before the scopes: the challenge names these too, so that one sign-in is enough (RFC 9470 §3).
-    // A client by itself has never signed in, and never can.
-    if (caller.principal === 'user' && !isRecent(caller.authTime, operation.maxAgeSeconds, clock())) {
+    if (!isRecent(caller, operation.maxAgeSeconds, clock())) {
       emit({ type: 'authentication_challenged', operation: operation.name })
       const description = 'This needs a sign-in that is not so long ago: sign in again.'
       return refuse(401, operation, description, 'insufficient_user_authentication')
@@ -113,7 +137,7 @@ export function createBearerGate(options: {
       emit({ type: 'scope_challenged', operation: operation.name, scopes: operation.scopes })
       return refuse(403, operation, 'This needs more than was granted.', 'insufficient_scope')
     }
-    return { caller }
+    return undefined
   }
 
   function schemeOf(header: string | undefined): 'Bearer' | 'DPoP' | undefined {
@@ -161,11 +185,6 @@ const isMissing = (error: Challenge['error']): boolean =>
 const invalidToken: Refused = {
   error: 'invalid_token',
   description: 'The access token is not valid here, or has ended.',
-}
-
-/** A token that does not say when its user authenticated is not recent. */
-function isRecent(authTime: number | undefined, maxAgeSeconds: number | undefined, now: number): boolean {
-  return maxAgeSeconds === undefined || (authTime !== undefined && authTime + maxAgeSeconds >= now)
 }
 
 /** The gate of a server without sign-in: everything is public, credentials mean nothing. */

@@ -105,5 +105,14 @@ export function withoutBaseScope(gate: BearerGate): BearerGate {
     known.set(operation, after)
     return after
   }
-  return (request, operation) => gate(request, foreign(operation))
+  return (request, operation, further) =>
+    gate(
+      request,
+      foreign(operation),
+      further &&
+        (async caller => {
+          const more = await further(caller)
+          return more && foreign(more)
+        }),
+    )
 }

@@ -4,7 +4,7 @@ import {
   type McpServerFactory,
   WebStandardStreamableHTTPServerTransport,
 } from '@modelcontextprotocol/server'
-import type { Clock } from '@sallyport/oauth'
+import { type Clock, StoreUnavailableError } from '@sallyport/oauth'
 import type { BearerGate } from './bearer-gate.ts'
 import { encodedResponse, tooLargeResponse } from './body-limit.ts'
 import type { GuardedChanges } from './calls/changes.ts'
@@ -15,10 +15,10 @@ import { type InBandChallenges, inBandAnswer } from './in-band-challenge.ts'
 import { jsonHeaders, jsonResponse } from './json-response.ts'
 import { answerLean, readLeanCall } from './lean-call.ts'
 import { createListening, maxListening } from './listening.ts'
-import { judgeOperation } from './operation.ts'
+import { challengesForTasks, judgeOperation, taskOperation } from './operation.ts'
 import { isPlainEncoding, parseJson, readBody } from './read-body.ts'
 import type { Sessions } from './sessions/sessions.ts'
-import { listensUnaware, withoutContent } from './tasks/task-methods.ts'
+import { listensUnaware, taskAskedFor, withoutContent } from './tasks/task-methods.ts'
 import { tasksRequired } from './tasks/tasks.ts'
 import type { Caller, ClientCaller } from './tools/call-context.ts'
 import { createSdkServer, type SdkServerParts, type SdkServerUse } from './tools/sdk-server.ts'
@@ -118,9 +118,30 @@ export function createMcpEndpoint(options: {
     return tool !== undefined && tool.task !== 'forbidden'
   }
 
+  const judgesTasks = challengesForTasks(parts.registry)
+  /** R156: what a request about a task needs is what its tool needs, and only its caller has such a task. */
+  const furtherOperation = (body: unknown) => {
+    const taskId = judgesTasks ? taskAskedFor(body) : undefined
+    if (taskId === undefined) return undefined
+    return async (caller: Caller | ClientCaller) => {
+      try {
+        const tool = await parts.tasks?.toolOf(caller, taskId)
+        return tool && taskOperation(tool, options.challengeOnConnect)
+      } catch (error) {
+        // It is judged once more where it is answered, or cannot be.
+        if (error instanceof StoreUnavailableError) return undefined
+        throw error
+      }
+    }
+  }
+
   async function answer(request: Request, bytes: Uint8Array | undefined): Promise<string | Response> {
     const body = bytes && parseJson(bytes)
-    const passed = await gate(request, judgeOperation(body, parts.registry, options.challengeOnConnect))
+    const passed = await gate(
+      request,
+      judgeOperation(body, parts.registry, options.challengeOnConnect),
+      furtherOperation(body),
+    )
     if ('response' in passed) {
       const { identity } = parts
       return (

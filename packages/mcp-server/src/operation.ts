@@ -3,6 +3,7 @@ import { isOpen } from './offers.ts'
 import type { Registry } from './registry.ts'
 import { baseScope, minimumScopes } from './scopes.ts'
 import { shortestAge } from './tools/access-rule.ts'
+import type { Tool } from './tools/define-tool.ts'
 
 /** What a request asks for, as far as the gate must know. */
 export interface Operation {
@@ -72,6 +73,22 @@ function operationOf(offer: Offer, challengeOnConnect: boolean): Operation {
   }
   return challengeOnConnect ? known.signedIn : known.open
 }
+
+/**
+ * What a request about a task turns out to be, once its tool is known: as calling the tool. Undefined when nothing may be
+ * asked for, because the tool is hidden.
+ */
+export const taskOperation = (tool: Tool, challengeOnConnect: boolean): Operation | undefined =>
+  tool.rule?.hidden ? undefined : operationOf(tool, challengeOnConnect)
+
+/** Whether any request about a task may ask its caller for more than to be signed in. */
+export const challengesForTasks = (registry: Registry): boolean =>
+  registry
+    .tools()
+    .some(
+      ({ task, rule }) =>
+        task !== 'forbidden' && rule && (rule.scopes.length > 0 || rule.maxAgeSeconds !== undefined),
+    )
 
 function strictest(offers: readonly Offer[], challengeOnConnect: boolean): Operation {
   const rules = offers.flatMap(({ rule }) => rule ?? [])

@@ -1,7 +1,7 @@
 import { type Clock, ConfigurationError, OAuthError, StoreUnavailableError } from '@sallyport/oauth'
 import type { Operation } from '../operation.ts'
 import type { HasScopes } from '../scope-hierarchy.ts'
-import type { Caller, ClientCaller } from '../tools/caller.ts'
+import { type Caller, type ClientCaller, isRecent } from '../tools/caller.ts'
 import type { Admission } from '../tools/sdk-server.ts'
 import type { SignInRequest } from './local-client.ts'
 
@@ -28,13 +28,7 @@ export function createStdioAccess(options: {
 
   function lackOf(operation: Operation, caller: Caller | ClientCaller | undefined): Lack | undefined {
     if (!caller) return operation.needsCaller ? 'sign-in' : undefined
-    const { maxAgeSeconds } = operation
-    const { authTime, principal } = caller
-    const isRecent =
-      principal === 'client' ||
-      maxAgeSeconds === undefined ||
-      (authTime !== undefined && authTime + maxAgeSeconds >= clock())
-    if (!isRecent) return 'recent sign-in'
+    if (!isRecent(caller, operation.maxAgeSeconds, clock())) return 'recent sign-in'
     return hasScopes(caller.scopes, operation.scopes) ? undefined : 'scopes'
   }
 

@@ -70,6 +70,15 @@ function forClients(error: unknown, onError: (error: unknown) => void): Protocol
   return new ProtocolError(ProtocolErrorCode.InternalError, 'Internal error')
 }
 
+const methods: ReadonlySet<unknown> = new Set(['tasks/get', 'tasks/update', 'tasks/cancel'])
+
+/** The task that a request is about; undefined when it is about none. */
+export function taskAskedFor(body: unknown): string | undefined {
+  const { method, params } = (body ?? {}) as { method?: unknown; params?: { taskId?: unknown } }
+  const taskId = methods.has(method) ? params?.taskId : undefined
+  return typeof taskId === 'string' ? taskId : undefined
+}
+
 /**
  * Whether a request to listen asks for changes of tasks without saying that it knows them, which is an error. Those that
  * do are told of none: `tasks/get` answers them.

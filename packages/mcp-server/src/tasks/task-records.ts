@@ -62,7 +62,7 @@ export function createTaskRecords(options: {
     id: JSON.stringify([callerHash, idHash]),
   })
   const seal = (key: CallTaskKey, state: TaskState) => {
-    const { result: _, ...rest } = state
+    const { result: _, arguments: __, ...rest } = state
     if (Buffer.byteLength(JSON.stringify(rest)) > maxStateBytes) {
       throw new RangeError('The state of the task is too large to be kept.')
     }

@@ -8,6 +8,8 @@ const taskStateSchema = z.strictObject({
   version: z.literal(1),
   /** Name of the tool that runs. */
   tool: z.string().min(1),
+  /** What it was called with, where `allow` of its tool looks at that. */
+  arguments: z.record(z.string(), z.unknown()).optional(),
   status: z.enum(statuses),
   statusMessage: z.string().optional(),
   createdAt: at,

@@ -19,6 +19,8 @@ afterEach(async () => {
 
 export interface Answer {
   status: number
+  /** `WWW-Authenticate`. */
+  challenge?: string
   result?: Record<string, unknown> & {
     taskId?: string
     status?: string
@@ -164,7 +166,8 @@ export function setUp({
     )
     const text = await response.text()
     const json = text.startsWith('{') ? text : (/^data: (\{.*)$/m.exec(text)?.[1] ?? '{}')
-    return { status: response.status, ...JSON.parse(json) }
+    const challenge = response.headers.get('www-authenticate')
+    return { status: response.status, ...(challenge !== null && { challenge }), ...JSON.parse(json) }
   }
   const call = (name: string, token?: string, capabilities?: object) =>
     send('tools/call', { name, arguments: {} }, { token, ...(capabilities && { capabilities }) })

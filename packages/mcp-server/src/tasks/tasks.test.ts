@@ -201,13 +201,22 @@ describe('who may see a task', () => {
     expect(seen[0]).not.toEqual(seen[1])
   })
 
-  it('R156: a token with less than the tool asks for does not bring its result', async () => {
-    const { signIn, begin, until, get } = setUp()
+  it('R156: a token with less than the tool asks for is told what it lacks, and does not bring the result', async () => {
+    const { signIn, begin, until, get, send } = setUp()
     const { access_token: token } = await signIn('ada', 'mcp jobs:run')
     const taskId = await begin('scoped', token)
     await until(taskId, 'completed', token)
     const { access_token: less } = await signIn('ada', 'mcp')
-    expect((await get(taskId, less!)).error).toMatchObject(unknown)
+    for (const method of ['tasks/get', 'tasks/update', 'tasks/cancel']) {
+      expect(await send(method, { taskId, inputResponses: {} }, { token: less })).toMatchObject({
+        status: 403,
+        error: 'insufficient_scope',
+        challenge: expect.stringContaining('scope="jobs:run"'),
+      })
+    }
+    // Nobody else learns that there is such a task.
+    const { access_token: other } = await signIn('eve', 'mcp')
+    expect((await get(taskId, other!)).error).toMatchObject(unknown)
   })
 
   it('R162: the store holds neither its id nor its result', async () => {

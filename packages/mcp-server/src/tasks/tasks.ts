@@ -6,7 +6,7 @@ import {
   ProtocolError,
 } from '@modelcontextprotocol/server'
 import { type Clock, type Store, StoreUnavailableError } from '@sallyport/oauth'
-import { type CallServices, callerFor, mayUse } from '../calls/perform.ts'
+import type { CallServices } from '../calls/perform.ts'
 import type { Waiting } from '../elicit/exchange.ts'
 import { anybody, principalOf } from '../principal.ts'
 import type { Registry } from '../registry.ts'
@@ -15,6 +15,7 @@ import { callTool } from '../tools/call-tool.ts'
 import type { Tool } from '../tools/define-tool.ts'
 import { ToolError } from '../tools/tool-error.ts'
 import { errorResult } from '../tools/tool-result.ts'
+import { createTaskAccess } from './task-access.ts'
 import { type BegunTask, callUntilTask, taskCall } from './task-call.ts'
 import { createTaskExchange } from './task-exchange.ts'
 import type { TaskOptions } from './task-options.ts'
@@ -50,6 +51,8 @@ export interface Tasks {
    * @throws {MissingRequiredClientCapabilityError} when the tool is a task or nothing, and the client knows none
    */
   begin(tool: Tool, call: Call): Promise<object | undefined>
+  /** What runs as a task of this caller, who may perhaps not use it any more; undefined when there is no such task. */
+  toolOf(caller: Caller | ClientCaller | undefined, taskId: string): Promise<Tool | undefined>
   /** `tasks/get`; undefined when this caller has no such task. */
   get(caller: Caller | ClientCaller | undefined, taskId: string): Promise<object | undefined>
   /** `tasks/update`; false when this caller has no such task. */
@@ -106,15 +109,16 @@ export function createTasks(
 ): Tasks {
   const { records, registry, services, grants, clock, timing, stopping, pollIntervalMs } = options
   const running = new Map<string, { run: TaskRun; caller: Caller | ClientCaller | undefined }>()
+  const access = createTaskAccess({ hasScopes: services.hasScopes, clock })
   const onError = (error: unknown) => services.log.error({ err: error }, 'task')
 
-  /** A task that this caller began, with what the caller may still do. */
+  /** A task that this caller began, and may still have. */
   const find = async (caller: Caller | ClientCaller | undefined, taskId: string) => {
     const principal = principalOf(caller)
     const state = await records.read(principal, taskId)
     const tool = state && registry.tool(state.tool)
-    // A token with less than the tool asks for must not bring its result.
-    if (!tool || !mayUse(tool.rule, callerFor(tool.rule, caller), services.hasScopes)) return undefined
+    // What the caller may not call any more must not bring its result either.
+    if (!tool || !(await access.mayHave(tool, caller, state.arguments))) return undefined
     return { principal, state }
   }
 
@@ -125,6 +129,7 @@ export function createTasks(
     const state: TaskState = {
       version: 1,
       tool: tool.name,
+      ...(tool.rule?.allow && { arguments: { ...(call.params.arguments as object | undefined) } }),
       status: 'working',
       createdAt: now,
       lastUpdatedAt: now,
@@ -242,7 +247,12 @@ export function createTasks(
         if (tool.task === 'required') throw tasksRequired()
         return undefined
       }
-      return tool.taskCreation === 'by-handler' ? beginByHandler(tool, call) : beginAtOnce(tool, call)
+      if (tool.taskCreation === 'by-handler') return beginByHandler(tool, call)
+      return (await access.isRefused(tool, call)) ? undefined : beginAtOnce(tool, call)
+    },
+    async toolOf(caller, taskId) {
+      const state = await records.read(principalOf(caller), taskId)
+      return state && registry.tool(state.tool)
     },
     async get(caller, taskId) {
       const found = await find(caller, taskId)

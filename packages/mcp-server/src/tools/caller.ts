@@ -44,3 +44,16 @@ export const callerOf = (token: AccessToken): Caller | ClientCaller => ({
   authTime: token.authTime,
   expiresAt: token.expiresAt,
 })
+
+/**
+ * Whether a caller has authenticated as lately as is asked. Who does not say when is not recent; a client by itself has
+ * never signed in, and never can.
+ */
+export const isRecent = (
+  { principal, authTime }: Pick<Caller | ClientCaller, 'principal' | 'authTime'>,
+  maxAgeSeconds: number | undefined,
+  now: number,
+): boolean =>
+  principal === 'client' ||
+  maxAgeSeconds === undefined ||
+  (authTime !== undefined && authTime + maxAgeSeconds >= now)
