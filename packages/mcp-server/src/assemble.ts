@@ -230,6 +230,15 @@ export async function assemble(
   const stopping = stop.signal
   const timing = { ...defaultTiming, ...ingredients.timing }
   const onError = (error: Error) => log.debug({ err: error }, 'mcp')
+  const sessionSealer = createSealer(ring, random, 'mcp-session')
+  const shared = shareChanges(ingredients.changes, {
+    store: kept,
+    sealer: sessionSealer,
+    tenant: kept.tenant,
+    clock,
+    random,
+    onError: error => log.error({ err: error }, 'a change could not be told'),
+  })
   const tasks = createTasks({
     ...taskOptions(ingredients.tasks),
     records: createTaskRecords({
@@ -238,10 +247,12 @@ export async function assemble(
       tenant: kept.tenant,
       clock,
       random,
+      onChange: key => shared.tellTask(key),
     }),
     registry,
     services,
     grants: kept,
+    changes: shared,
     timing,
     stopping,
     clock,
@@ -259,15 +270,6 @@ export async function assemble(
         }),
     }),
   }
-  const sessionSealer = createSealer(ring, random, 'mcp-session')
-  const shared = shareChanges(ingredients.changes, {
-    store: kept,
-    sealer: sessionSealer,
-    tenant: kept.tenant,
-    clock,
-    random,
-    onError: error => log.error({ err: error }, 'a change could not be told'),
-  })
   const changes = guardChanges(shared, {
     registry,
     hasScopes,

@@ -27,7 +27,7 @@ export function mapMessages(
   const decoder = new TextDecoder()
   let rest = ''
   const changed = (event: string): Uint8Array | undefined => {
-    const data = /^data: (.*)$/m.exec(event)?.[1]
+    const data = /^data: ([^\n]*)/m.exec(event)?.[1]
     if (data === undefined) return encoder.encode(`${event}\n\n`)
     const message = JSON.parse(data) as StreamMessage
     const next = change(message)

@@ -19,7 +19,8 @@ import { challengesForTasks, judgeOperation, taskOperation } from './operation.t
 import { isPlainEncoding, parseJson, readBody } from './read-body.ts'
 import type { Sessions } from './sessions/sessions.ts'
 import { listensUnaware, taskAskedFor, withoutContent } from './tasks/task-methods.ts'
-import { tasksRequired } from './tasks/tasks.ts'
+import { listenToTasks } from './tasks/task-notifications.ts'
+import { tasksRequired } from './tasks/tasks-extension.ts'
 import type { Caller, ClientCaller } from './tools/call-context.ts'
 import { createSdkServer, type SdkServerParts, type SdkServerUse } from './tools/sdk-server.ts'
 
@@ -99,17 +100,18 @@ export function createMcpEndpoint(options: {
       if (round === 'refused') return stateRefused(body)
       authInfo.extra.exchange = round
     }
-    const serve = (own: Request) =>
-      changes.onBehalfOf(caller, followedBy(body), () =>
-        handler.fetch(own, { authInfo, ...(isPost && { parsedBody: body }) }),
+    const serve = (own: Request, parsedBody: unknown) =>
+      changes.onBehalfOf(caller, followedBy(parsedBody), () =>
+        handler.fetch(own, { authInfo, ...(isPost && { parsedBody }) }),
       )
     if (!isListening(body)) {
-      const response = await serve(inner)
+      const response = await serve(inner, body)
       return mayBeTask(body) ? withoutContent(response) : response
     }
-    return listening.serve(caller, ended =>
-      serve(new Request(inner, { signal: AbortSignal.any([inner.signal, ended]) })),
-    )
+    return listening.serve(caller, ended => {
+      const own = new Request(inner, { signal: AbortSignal.any([inner.signal, ended]) })
+      return listenToTasks(body, caller, parts.tasks, parsedBody => serve(own, parsedBody))
+    })
   }
 
   const mayBeTask = (body: unknown): boolean => {

@@ -59,6 +59,23 @@ describe('judgeOperation', () => {
     expect(judgeOperation(call('whoami'), registry, false)).not.toHaveProperty('maxAgeSeconds')
   })
 
+  it('R149: what is about tasks needs a caller where nobody else can have any', () => {
+    const own = createRegistry()
+    own.add(defineTool('plain', { description: 'd', run }), () => {})
+    const needs = (method: string, params: object) =>
+      judgeOperation({ method, params }, own, false).needsCaller
+    const asked = () => [
+      needs('tasks/get', { taskId: 'a' }),
+      needs('subscriptions/listen', { notifications: { taskIds: ['a'] } }),
+      needs('subscriptions/listen', { notifications: { toolsListChanged: true } }),
+    ]
+    expect(asked()).toEqual([false, false, false])
+    own.add(defineTool('job', { description: 'd', run, auth: {}, task: 'required' }), () => {})
+    expect(asked()).toEqual([true, true, false])
+    own.add(defineTool('open-job', { description: 'd', run, task: 'required' }), () => {})
+    expect(asked()).toEqual([false, false, false])
+  })
+
   it.each<[string, unknown]>([
     ['nothing', undefined],
     ['null', null],

@@ -107,8 +107,10 @@ function strictest(offers: readonly Offer[], challengeOnConnect: boolean): Opera
 
 /** Whether a request is about tasks that only signed-in callers can have. */
 function isForCallers(body: unknown, registry: Registry): boolean {
-  const { method } = asObject(body)
-  if (typeof method !== 'string' || !method.startsWith('tasks/')) return false
+  const { method, params } = asObject(body)
+  const listens =
+    method === 'subscriptions/listen' && asObject(asObject(params).notifications).taskIds !== undefined
+  if (!listens && (typeof method !== 'string' || !method.startsWith('tasks/'))) return false
   const tools = registry.tools().filter(({ task }) => task !== 'forbidden')
   return tools.length > 0 && !tools.some(isOpen)
 }

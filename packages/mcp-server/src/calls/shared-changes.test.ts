@@ -31,6 +31,7 @@ function createProcess(store: ChangeStore, { tenant = 'default', ring = secret }
   shared.subscribe(event => heard.push(event))
   shared.onGap(() => heard.push('gap'))
   shared.onSession(key => heard.push(key))
+  shared.onTask(key => heard.push(`task ${key}`))
   return { ...shared, heard, errors }
 }
 /** A store whose announcements can be held back. */
@@ -60,10 +61,12 @@ describe('changes of several processes on one store', () => {
     a.publish(tools)
     b.publish(updated('notes://1'))
     a.tellSession('session')
+    a.tellTask('one')
     await turns()
-    expect(a.heard).toEqual([tools, updated('notes://1')])
-    expect(b.heard).toHaveLength(3)
-    expect(b.heard).toEqual(expect.arrayContaining([tools, updated('notes://1'), 'session']))
+    expect(a.heard).toHaveLength(3)
+    expect(a.heard).toEqual(expect.arrayContaining([tools, updated('notes://1'), 'task one']))
+    expect(b.heard).toHaveLength(4)
+    expect(b.heard).toEqual(expect.arrayContaining([tools, updated('notes://1'), 'session', 'task one']))
   })
 
   it('R162: show nothing of themselves in the store', async () => {

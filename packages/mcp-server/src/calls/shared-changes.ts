@@ -14,6 +14,7 @@ const messageSchema = z.union([
   }),
   z.object({ kind: z.literal('resource_updated'), uri: z.string() }),
   z.object({ kind: z.literal('subscriptions'), session: z.string() }),
+  z.object({ kind: z.literal('task'), task: z.string() }),
 ])
 const envelopeSchema = z.object({ from: z.string(), message: messageSchema })
 type Message = z.infer<typeof messageSchema>
@@ -26,6 +27,10 @@ export interface SharedChanges extends ServerEventBus {
   tellSession(key: string): void
   /** Hears of a session, from other processes. */
   onSession(listener: (key: string) => void): () => void
+  /** Tells all processes, this one as well, that a task stands differently. */
+  tellTask(key: string): void
+  /** Hears of a task, from any process. */
+  onTask(listener: (key: string) => void): () => void
   /** Waits for what is on its way, and hears nothing more. */
   close(): Promise<void>
 }
@@ -52,6 +57,7 @@ export function shareChanges(
   const listeners = new Set<(event: ServerEvent) => void>()
   const gapListeners = new Set<() => void>()
   const sessionListeners = new Set<(key: string) => void>()
+  const taskListeners = new Set<(key: string) => void>()
   const unsent = new Map<string, Message>()
   let sending: Promise<void> | undefined
   let timer: NodeJS.Timeout | undefined
@@ -113,6 +119,7 @@ export function shareChanges(
     if (!envelope || envelope.from === from) return
     const { message } = envelope
     if (message.kind === 'subscriptions') tell(sessionListeners, message.session)
+    else if (message.kind === 'task') tell(taskListeners, message.task)
     else if (message.kind === 'resource_updated') tell(listeners, message)
     else if (message.kind === 'anything') tellGap()
     else tell<ServerEvent>(listeners, { kind: message.kind })
@@ -133,6 +140,11 @@ export function shareChanges(
     onGap: listener => listening(gapListeners, listener),
     tellSession: session => send({ kind: 'subscriptions', session }),
     onSession: listener => listening(sessionListeners, listener),
+    tellTask(task) {
+      tell(taskListeners, task)
+      send({ kind: 'task', task })
+    },
+    onTask: listener => listening(taskListeners, listener),
     async close() {
       isClosed = true
       clearTimeout(timer)

@@ -8,7 +8,8 @@ import { StoreUnavailableError } from '@sallyport/oauth'
 import { z } from 'zod'
 import { isEventStream, mapMessages, type StreamMessage } from '../event-stream.ts'
 import type { Call, Caller, ClientCaller } from '../tools/call-context.ts'
-import { knowsTasks, type Tasks, tasksRequired, unavailable } from './tasks.ts'
+import type { Tasks } from './tasks.ts'
+import { knowsTasks, tasksRequired, unavailable } from './tasks-extension.ts'
 
 const taskParams = z.looseObject({ taskId: z.string() })
 /**
@@ -79,10 +80,7 @@ export function taskAskedFor(body: unknown): string | undefined {
   return typeof taskId === 'string' ? taskId : undefined
 }
 
-/**
- * Whether a request to listen asks for changes of tasks without saying that it knows them, which is an error. Those that
- * do are told of none: `tasks/get` answers them.
- */
+/** Whether a request to listen asks for changes of tasks without saying that it knows them, which is an error. */
 export function listensUnaware(body: unknown): boolean {
   const { params } = body as { params?: { notifications?: { taskIds?: unknown }; _meta?: object } }
   return params?.notifications?.taskIds !== undefined && !knowsTasks({ era: 'modern', params: { ...params } })

@@ -7,7 +7,7 @@ import {
   type Sealer,
   StoreUnavailableError,
 } from '@sallyport/oauth'
-import { parseTaskState, type TaskState } from './task-state.ts'
+import { looksDifferent, parseTaskState, type TaskState } from './task-state.ts'
 
 /** How often a write is made again because somebody else has written meanwhile. */
 const attempts = 50
@@ -29,6 +29,8 @@ export interface TaskRecords {
   /** @returns its id; undefined when the caller has as many as it may */
   create(principal: string, state: TaskState, limit: number): Promise<string | undefined>
   read(principal: string, taskId: string): Promise<TaskState | undefined>
+  /** What `onChange` knows a task by. */
+  keyOf(principal: string, taskId: string): string
   /**
    * Writes what `change` makes of the state, again and again until nobody has come between. Nothing is written when it
    * makes undefined of it.
@@ -50,17 +52,16 @@ export function createTaskRecords(options: {
   tenant: string
   clock: Clock
   random: RandomBytes
+  /** Told when a task was written that its client would now see differently. */
+  onChange: (key: string) => void
 }): TaskRecords {
   const { store, sealer, tenant, clock, random } = options
   const keyOf = (principal: string, taskId: string): CallTaskKey => ({
     callerHash: hashOf(principal),
     idHash: hashOf(taskId),
   })
-  const placeOf = ({ callerHash, idHash }: CallTaskKey) => ({
-    tenant,
-    kind: 'call-task',
-    id: JSON.stringify([callerHash, idHash]),
-  })
+  const nameOf = ({ callerHash, idHash }: CallTaskKey) => JSON.stringify([callerHash, idHash])
+  const placeOf = (key: CallTaskKey) => ({ tenant, kind: 'call-task', id: nameOf(key) })
   const seal = (key: CallTaskKey, state: TaskState) => {
     const { result: _, arguments: __, ...rest } = state
     if (Buffer.byteLength(JSON.stringify(rest)) > maxStateBytes) {
@@ -84,6 +85,7 @@ export function createTaskRecords(options: {
       const outcome = await store.putCallTask({ record, limit, now: clock() })
       return outcome === 'stored' ? taskId : undefined
     },
+    keyOf: (principal, taskId) => nameOf(keyOf(principal, taskId)),
     read: async (principal, taskId) => (await find(keyOf(principal, taskId)))?.state,
     async update(principal, taskId, change) {
       const key = keyOf(principal, taskId)
@@ -94,7 +96,10 @@ export function createTaskRecords(options: {
         if (!next) return found.state
         const { generation } = found
         const write = { ...key, sealed: seal(key, next), generation, now: clock() }
-        if ((await store.replaceCallTask(write)) === 'replaced') return next
+        if ((await store.replaceCallTask(write)) === 'replaced') {
+          if (looksDifferent(found.state, next)) options.onChange(nameOf(key))
+          return next
+        }
       }
       throw new StoreUnavailableError('a task is written by too many at once')
     },

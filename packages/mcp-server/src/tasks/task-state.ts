@@ -83,4 +83,13 @@ export function detailedTask(taskId: string, state: TaskState, pollIntervalMs: n
   }
 }
 
+/** Whether a write is more than a sign of life. */
+export const looksDifferent = (before: TaskState, after: TaskState): boolean =>
+  before.status !== after.status ||
+  before.statusMessage !== after.statusMessage ||
+  before.inputRequests !== after.inputRequests
+
+/** What `tasks/get` answers. */
+export type DetailedTask = ReturnType<typeof detailedTask>
+
 const isoTime = (seconds: number) => new Date(seconds * 1_000).toISOString()

@@ -3,6 +3,7 @@ import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest'
 import { type RedisServer, startRedisServer } from '../../../oauth/src/storage/redis-server.fixture.ts'
 import { freePort, type ServerProcess, startProcess } from '../processes.fixture.ts'
 import { createTestClient } from '../sign-in.fixture.ts'
+import { heardOn } from './task-messages.fixture.ts'
 
 interface Answer {
   result?: Record<string, unknown> & { taskId?: string; status?: string; inputRequests?: object }
@@ -10,6 +11,7 @@ interface Answer {
 }
 
 interface Process extends ServerProcess {
+  send(method: string, params: Record<string, unknown>, token: unknown): Promise<Response>
   request(method: string, params: Record<string, unknown>, token: unknown): Promise<Answer>
 }
 
@@ -18,39 +20,41 @@ let publicUrl: string
 
 async function startTaskServer(port: number): Promise<Process> {
   const process = await startProcess('tasks/tasks-main.fixture.ts', publicUrl, port, { REDIS_URL: redis.url })
-  return {
-    ...process,
-    async request(method, params, token) {
-      const response = await process.serve(
-        new Request(`${publicUrl}/mcp`, {
-          method: 'POST',
-          headers: {
-            'content-type': 'application/json',
-            accept: 'application/json, text/event-stream',
-            'mcp-protocol-version': '2026-07-28',
-            'mcp-method': method,
-            'mcp-name': String(params.name ?? params.taskId),
-            authorization: `Bearer ${token}`,
-          },
-          body: JSON.stringify({
-            jsonrpc: '2.0',
-            id: 1,
-            method,
-            params: {
-              ...params,
-              _meta: {
-                'io.modelcontextprotocol/protocolVersion': '2026-07-28',
-                'io.modelcontextprotocol/clientCapabilities': {
-                  elicitation: {},
-                  extensions: { 'io.modelcontextprotocol/tasks': {} },
-                },
+  const send: Process['send'] = (method, params, token) => {
+    const name = params.name ?? params.taskId
+    return process.serve(
+      new Request(`${publicUrl}/mcp`, {
+        method: 'POST',
+        headers: {
+          'content-type': 'application/json',
+          accept: 'application/json, text/event-stream',
+          'mcp-protocol-version': '2026-07-28',
+          'mcp-method': method,
+          ...(name !== undefined && { 'mcp-name': String(name) }),
+          authorization: `Bearer ${token}`,
+        },
+        body: JSON.stringify({
+          jsonrpc: '2.0',
+          id: 1,
+          method,
+          params: {
+            ...params,
+            _meta: {
+              'io.modelcontextprotocol/protocolVersion': '2026-07-28',
+              'io.modelcontextprotocol/clientCapabilities': {
+                elicitation: {},
+                extensions: { 'io.modelcontextprotocol/tasks': {} },
               },
             },
-          }),
+          },
         }),
-      )
-      return (await response.json()) as Answer
-    },
+      }),
+    )
+  }
+  return {
+    ...process,
+    send,
+    request: async (...request) => (await (await send(...request)).json()) as Answer,
   }
 }
 
@@ -84,9 +88,11 @@ const at = (process: Process, taskId: string, token: unknown) =>
     timeout: 60_000,
   })
 
-it('a question is answered and the result is read in another process than the one that runs the task', async () => {
+it('a question is heard of and answered, and the result is read, in another process than the one that runs the task', async () => {
   const { access_token: token } = await client.signIn()
   const taskId = await begin('greet', token)
+  const notifications = { taskIds: [taskId] }
+  const { heard } = heardOn(await other.send('subscriptions/listen', { notifications }, token))
   await at(other, taskId, token).toMatchObject({ status: 'input_required', inputRequests: { name: {} } })
   const inputResponses = { name: { action: 'accept', content: { name: 'Ada' } } }
   await other.request('tasks/update', { taskId, inputResponses }, token)
@@ -95,6 +101,8 @@ it('a question is answered and the result is read in another process than the on
     result: { content: [{ text: expect.stringMatching(/^Ada is /) }] },
   })
   await at(one, taskId, token).toMatchObject({ status: 'completed' })
+  const told = { method: 'notifications/tasks', params: { taskId, status: 'completed' } }
+  await expect.poll(() => heard.at(-1), { timeout: 60_000 }).toMatchObject(told)
 })
 
 it('a cancellation in another process reaches the one that runs the task', async () => {

@@ -1,12 +1,7 @@
-import {
-  type CallToolResult,
-  type ClientCapabilities,
-  isInputRequiredResult,
-  MissingRequiredClientCapabilityError,
-  ProtocolError,
-} from '@modelcontextprotocol/server'
+import { type CallToolResult, isInputRequiredResult, ProtocolError } from '@modelcontextprotocol/server'
 import { type Clock, type Store, StoreUnavailableError } from '@sallyport/oauth'
 import type { CallServices } from '../calls/perform.ts'
+import type { SharedChanges } from '../calls/shared-changes.ts'
 import type { Waiting } from '../elicit/exchange.ts'
 import { anybody, principalOf } from '../principal.ts'
 import type { Registry } from '../registry.ts'
@@ -30,6 +25,7 @@ import {
   type TaskRun,
 } from './task-run.ts'
 import {
+  type DetailedTask,
   detailedTask,
   endedState,
   failure,
@@ -38,9 +34,8 @@ import {
   type TaskState,
   taskSummary,
 } from './task-state.ts'
-
-/** Name of the extension: MCP tasks. */
-export const tasksExtension = 'io.modelcontextprotocol/tasks'
+import { type TaskWatch, watchTasks } from './task-watch.ts'
+import { capabilitiesOf, knowsTasks, tasksRequired, unavailable } from './tasks-extension.ts'
 
 /** Calls that go on after they were answered. */
 export interface Tasks {
@@ -54,7 +49,7 @@ export interface Tasks {
   /** What runs as a task of this caller, who may perhaps not use it any more; undefined when there is no such task. */
   toolOf(caller: Caller | ClientCaller | undefined, taskId: string): Promise<Tool | undefined>
   /** `tasks/get`; undefined when this caller has no such task. */
-  get(caller: Caller | ClientCaller | undefined, taskId: string): Promise<object | undefined>
+  get(caller: Caller | ClientCaller | undefined, taskId: string): Promise<DetailedTask | undefined>
   /** `tasks/update`; false when this caller has no such task. */
   update(
     caller: Caller | ClientCaller | undefined,
@@ -63,6 +58,8 @@ export interface Tasks {
   ): Promise<boolean>
   /** `tasks/cancel`; false when this caller has no such task. */
   cancel(caller: Caller | ClientCaller | undefined, taskId: string): Promise<boolean>
+  /** Finds those of some tasks that this caller may follow. */
+  watch(caller: Caller | ClientCaller | undefined, taskIds: readonly string[]): Promise<TaskWatch>
   /** A sign-in was revoked: what it began here ends. */
   endGrant(grantId: string): void
   /** Ends what still runs here. */
@@ -78,22 +75,8 @@ interface Created {
   endWith(work: ReturnType<typeof callTool>): void
 }
 
-/** What a client says it can do, in the `_meta` of each request. */
-const capabilitiesKey = 'io.modelcontextprotocol/clientCapabilities'
-
-const capabilitiesOf = ({ params }: Pick<Call, 'params'>): ClientCapabilities =>
-  (params._meta as Record<string, ClientCapabilities> | undefined)?.[capabilitiesKey] ?? {}
-
-/** Whether a client of this call knows tasks. Those of the 2025 revisions have no way to. */
-export const knowsTasks = (call: Pick<Call, 'params' | 'era'>): boolean =>
-  call.era === 'modern' && capabilitiesOf(call).extensions?.[tasksExtension] !== undefined
-
-/** For clients, when the store does not answer. */
-export const unavailable = 'The server cannot answer now. Try again in a moment.'
-
-/** The error for clients that do not know tasks. */
-export const tasksRequired = (): MissingRequiredClientCapabilityError =>
-  new MissingRequiredClientCapabilityError({ requiredCapabilities: { extensions: { [tasksExtension]: {} } } })
+/** After how many times of `pollIntervalMs` a followed task is looked at although nothing was heard of it. */
+const checkEvery = 10
 
 /** Creates the tasks of one process. */
 export function createTasks(
@@ -105,6 +88,8 @@ export function createTasks(
       /** Where sign-ins are looked up. */
       grants: Pick<Store, 'findGrant'>
       clock: Clock
+      /** Where changes of tasks are heard of, in whichever process. */
+      changes: Pick<SharedChanges, 'onTask' | 'onGap'>
     },
 ): Tasks {
   const { records, registry, services, grants, clock, timing, stopping, pollIntervalMs } = options
@@ -240,6 +225,17 @@ export function createTasks(
       work.then(resolve, reject)
     })
 
+  const get: Tasks['get'] = async (caller, taskId) => {
+    const found = await find(caller, taskId)
+    if (!found) return undefined
+    const state = isAbandoned(found.state, clock())
+      ? await records.update(found.principal, taskId, state =>
+          isAbandoned(state, clock()) ? endedState(state, abandoned, clock()) : undefined,
+        )
+      : found.state
+    return state && detailedTask(taskId, state, pollIntervalMs)
+  }
+
   return {
     async begin(tool, call) {
       if (tool.task === 'forbidden') return undefined
@@ -254,16 +250,15 @@ export function createTasks(
       const state = await records.read(principalOf(caller), taskId)
       return state && registry.tool(state.tool)
     },
-    async get(caller, taskId) {
-      const found = await find(caller, taskId)
-      if (!found) return undefined
-      const state = isAbandoned(found.state, clock())
-        ? await records.update(found.principal, taskId, state =>
-            isAbandoned(state, clock()) ? endedState(state, abandoned, clock()) : undefined,
-          )
-        : found.state
-      return state && detailedTask(taskId, state, pollIntervalMs)
-    },
+    get,
+    watch: (caller, taskIds) =>
+      watchTasks([...new Set(taskIds)].slice(0, options.maxPerCaller), {
+        look: taskId => get(caller, taskId),
+        keyOf: taskId => records.keyOf(principalOf(caller), taskId),
+        changes: options.changes,
+        checkMs: pollIntervalMs * checkEvery,
+        onError,
+      }),
     async update(caller, taskId, inputResponses) {
       const found = await find(caller, taskId)
       if (!found) return false
