@@ -251,7 +251,7 @@ export async function assemble(
     }),
     registry,
     services,
-    grants: kept,
+    signIns: kept,
     changes: shared,
     timing,
     stopping,

@@ -338,6 +338,42 @@ describe('a task and the sign-in it began with', () => {
     await expect.poll(() => one.gate.aborted, { timeout: 20_000 }).toEqual(['wait'])
   })
 
+  it.each(['user', 'client'] as const)(
+    'R157: goes on when that sign-in has ended by itself, and is cancelled when its %s is shut out after that',
+    async who => {
+      const store = createMemoryStore({ tenant: 'default' })
+      const state = { hasEnded: false, renewed: 0 }
+      const watched: Store = {
+        ...store,
+        findGrant: async step => (state.hasEnded ? undefined : store.findGrant(step)),
+        revokeGrants: async step =>
+          state.hasEnded ? { revoked: [], cursor: undefined } : store.revokeGrants(step),
+        async replaceCallTask(step) {
+          state.renewed++
+          return store.replaceCallTask(step)
+        },
+      }
+      const { server, signIn, begin, get, gate, time } = setUp({ store: watched })
+      const { access_token: token } = await signIn('ada')
+      const taskId = await begin('wait', token)
+      const renewals = async (change: () => Promise<unknown>) => {
+        await change()
+        const before = state.renewed
+        time.now += 20
+        await expect.poll(() => state.renewed, { timeout: 20_000, interval: 2 }).toBeGreaterThan(before)
+      }
+      await renewals(async () => {
+        state.hasEnded = true
+      })
+      expect((await get(taskId, token)).result).toMatchObject({ status: 'working' })
+      const { sub, client_id } = JSON.parse(Buffer.from(token!.split('.')[1]!, 'base64url').toString())
+      await renewals(() =>
+        who === 'user' ? server.admin.disableUser(sub) : server.admin.revokeClient(client_id),
+      )
+      await expect.poll(() => gate.aborted, { timeout: 20_000 }).toEqual(['wait'])
+    },
+  )
+
   it('R157: is cancelled when that sign-in is revoked', async () => {
     const { signIn, begin, gate, client, get } = setUp()
     const { access_token: token, refresh_token: refresh } = await signIn('ada')

@@ -1,5 +1,5 @@
 import { type CallToolResult, isInputRequiredResult, ProtocolError } from '@modelcontextprotocol/server'
-import { type Clock, type Store, StoreUnavailableError } from '@sallyport/oauth'
+import { type Clock, StoreUnavailableError } from '@sallyport/oauth'
 import type { CallServices } from '../calls/perform.ts'
 import type { SharedChanges } from '../calls/shared-changes.ts'
 import type { Waiting } from '../elicit/exchange.ts'
@@ -10,6 +10,7 @@ import { callTool } from '../tools/call-tool.ts'
 import type { Tool } from '../tools/define-tool.ts'
 import { ToolError } from '../tools/tool-error.ts'
 import { errorResult } from '../tools/tool-result.ts'
+import { isWanted, type SignIns } from './is-wanted.ts'
 import { createTaskAccess } from './task-access.ts'
 import { type BegunTask, callUntilTask, taskCall } from './task-call.ts'
 import { createTaskExchange } from './task-exchange.ts'
@@ -85,14 +86,13 @@ export function createTasks(
       records: TaskRecords
       registry: Registry
       services: CallServices
-      /** Where sign-ins are looked up. */
-      grants: Pick<Store, 'findGrant'>
+      signIns: SignIns
       clock: Clock
       /** Where changes of tasks are heard of, in whichever process. */
       changes: Pick<SharedChanges, 'onTask' | 'onGap'>
     },
 ): Tasks {
-  const { records, registry, services, grants, clock, timing, stopping, pollIntervalMs } = options
+  const { records, registry, services, signIns, clock, timing, stopping, pollIntervalMs } = options
   const running = new Map<string, { run: TaskRun; caller: Caller | ClientCaller | undefined }>()
   const access = createTaskAccess({ hasScopes: services.hasScopes, clock })
   const onError = (error: unknown) => services.log.error({ err: error }, 'task')
@@ -129,14 +129,11 @@ export function createTasks(
     if (taskId === undefined) {
       throw new ToolError('Too many tasks are kept for you. Wait until some have ended.')
     }
-    const grantId = caller?.grantId
     const run = createTaskRun({
       records,
       principal,
       taskId,
-      isWanted: async () =>
-        grantId === undefined ||
-        (await grants.findGrant({ id: grantId, now: clock() }))?.revokedAt === undefined,
+      isWanted: () => isWanted(caller, { signIns, clock }),
       lookMs: pollIntervalMs,
       clock,
       onError,
