@@ -8,7 +8,10 @@ export interface TaskOptions {
   maxPerCaller?: number
   /** The same for all callers together who are not signed in. Default 1000. */
   maxAnonymous?: number
-  /** How often clients are asked to look, in milliseconds, and how often a task looks what came for it. Default 1000. */
+  /**
+   * How often clients are asked to look, in milliseconds, and how often a task looks what came for it, which it does every
+   * 10000 at least. Default 1000, at most 60000.
+   */
   pollIntervalMs?: number
   /**
    * How large a result is kept, in bytes of its JSON. A larger one is not, and the task ends with a result that says so.

@@ -7,6 +7,10 @@ import { endedState, failure, isOver, type TaskEnd, type TaskState } from './tas
 /** For how long a process says that it is at a task, in seconds; it says so again after a third of it. */
 const leaseSeconds = 30
 
+/** How often a task is looked at, so that its lease is renewed in time however seldom clients are asked to look. */
+export const lookEveryMs = (pollIntervalMs: number): number =>
+  Math.min(pollIntervalMs, (leaseSeconds * 1_000) / 3)
+
 /** How far the clocks of two processes may be apart, in seconds. */
 const skewSeconds = 15
 

@@ -22,6 +22,7 @@ import {
   createTaskRun,
   isAbandoned,
   leaseEnd,
+  lookEveryMs,
   revoked,
   type TaskRun,
 } from './task-run.ts'
@@ -134,7 +135,7 @@ export function createTasks(
       principal,
       taskId,
       isWanted: () => isWanted(caller, { signIns, clock }),
-      lookMs: pollIntervalMs,
+      lookMs: lookEveryMs(pollIntervalMs),
       clock,
       onError,
     })
