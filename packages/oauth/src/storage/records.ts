@@ -5,19 +5,10 @@ import { z } from 'zod'
 const at = z.int().nonnegative()
 const text = z.string().min(1)
 
-/**
- * Why a token family ended. `tenant`: an administrator ended all there were; `provider`: the provider its user signs in
- * with said so (RISC).
- */
-export const revocationReason: z.ZodEnum<{
-  client: 'client'
-  user: 'user'
-  administrator: 'administrator'
-  tenant: 'tenant'
-  provider: 'provider'
-  code_replayed: 'code_replayed'
-  refresh_token_reused: 'refresh_token_reused'
-}> = z.enum([
+/** A schema of one of some words; exported schemas need their types written down. */
+type ZodWords<Words extends readonly string[]> = z.ZodEnum<{ [Word in Words[number]]: Word }>
+
+const revocationReasons = [
   'client',
   'user',
   'administrator',
@@ -25,7 +16,12 @@ export const revocationReason: z.ZodEnum<{
   'provider',
   'code_replayed',
   'refresh_token_reused',
-])
+] as const
+/**
+ * Why a token family ended. `tenant`: an administrator ended all there were; `provider`: the provider its user signs in
+ * with said so (RISC).
+ */
+export const revocationReason: ZodWords<typeof revocationReasons> = z.enum(revocationReasons)
 export type RevocationReason = z.infer<typeof revocationReason>
 
 const grantSchema = z.strictObject({
@@ -92,18 +88,12 @@ const pendingAuthorizationSchema = z.strictObject({
 /** An approved authorization request on its way through the upstream sign-in. */
 export type PendingAuthorization = z.infer<typeof pendingAuthorizationSchema>
 
+const errorClasses = ['dead', 'consent', 'misconfigured', 'rate_limited', 'transient', 'unknown'] as const
 /**
  * What a refusal of a provider means: `dead` the grant is gone, `consent` the user must act there, `misconfigured` only
  * the deployer can mend it, `rate_limited` and `transient` later will do, `unknown` none of these.
  */
-export const connectionErrorClass: z.ZodEnum<{
-  dead: 'dead'
-  consent: 'consent'
-  misconfigured: 'misconfigured'
-  rate_limited: 'rate_limited'
-  transient: 'transient'
-  unknown: 'unknown'
-}> = z.enum(['dead', 'consent', 'misconfigured', 'rate_limited', 'transient', 'unknown'])
+export const connectionErrorClass: ZodWords<typeof errorClasses> = z.enum(errorClasses)
 export type ConnectionErrorClass = z.infer<typeof connectionErrorClass>
 
 const connectionSchema = z.strictObject({
@@ -172,12 +162,9 @@ const circuitSchema = z.strictObject({
 /** Whether a provider is asked at all, for all processes on the store: the circuit breaker of one provider client. */
 export type Circuit = z.infer<typeof circuitSchema>
 
+const taskKinds = ['refresh', 'expiry_notice', 'revocation'] as const
 /** What is done for a connection without a caller. */
-export const taskKind: z.ZodEnum<{
-  refresh: 'refresh'
-  expiry_notice: 'expiry_notice'
-  revocation: 'revocation'
-}> = z.enum(['refresh', 'expiry_notice', 'revocation'])
+export const taskKind: ZodWords<typeof taskKinds> = z.enum(taskKinds)
 export type TaskKind = z.infer<typeof taskKind>
 
 const taskSchema = z.strictObject({

@@ -15,42 +15,26 @@ const grantNumbers = {
 /** The fields of a grant's hash. */
 export function grantToFields(grant: Grant): Record<string, string> {
   const {
-    version,
-    id,
-    clientName,
-    redirectUri,
-    resource,
-    scopes,
-    authTime,
-    amr,
-    acr,
-    createdAt,
+    userId,
+    clientId,
+    endsAt: _,
+    accessEndsAt: __,
+    revokedAt: ___,
+    revokedBy,
     code,
     refresh,
+    ...fixed
   } = grant
+  const { challenge, nonce, dpopJkt } = code
   const fields: Record<string, string | number | undefined> = {
-    record: JSON.stringify({
-      version,
-      id,
-      clientName,
-      redirectUri,
-      resource,
-      scopes,
-      authTime,
-      amr,
-      acr,
-      createdAt,
-      challenge: code.challenge,
-      nonce: code.nonce,
-      dpopJkt: code.dpopJkt,
-    }),
-    userId: grant.userId,
-    clientId: grant.clientId,
+    record: JSON.stringify({ ...fixed, challenge, nonce, dpopJkt }),
+    userId,
+    clientId,
     codeHash: code.hash,
     currentHash: refresh?.currentHash,
     previousHash: refresh?.previousHash,
     replay: refresh?.replay,
-    revokedBy: grant.revokedBy,
+    revokedBy,
     ...Object.fromEntries(Object.entries(grantNumbers).map(([name, read]) => [name, read(grant)])),
   }
   return Object.fromEntries(
