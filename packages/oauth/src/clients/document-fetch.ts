@@ -1,5 +1,6 @@
 import { lookup as systemLookup } from 'node:dns/promises'
 import { isIP, type LookupFunction } from 'node:net'
+import { collectBytes } from '../collect-bytes.ts'
 import { isLoopbackAddress, isPublicAddress } from './public-address.ts'
 
 /** All addresses of a host name. */
@@ -134,12 +135,7 @@ function headerOf(headers: Readonly<Record<string, string | string[] | undefined
 }
 
 async function readText(body: AsyncIterable<Uint8Array>, maxBodyBytes: number): Promise<string> {
-  const chunks: Uint8Array[] = []
-  let bytes = 0
-  for await (const chunk of body) {
-    bytes += chunk.byteLength
-    if (bytes > maxBodyBytes) throw new Error('body is too large')
-    chunks.push(chunk)
-  }
-  return new TextDecoder('utf-8', { fatal: true }).decode(Buffer.concat(chunks))
+  const bytes = await collectBytes(body, maxBodyBytes)
+  if (!bytes) throw new Error('body is too large')
+  return new TextDecoder('utf-8', { fatal: true }).decode(bytes)
 }

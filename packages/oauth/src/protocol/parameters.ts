@@ -1,3 +1,4 @@
+import { collectBytes } from '../collect-bytes.ts'
 import { OAuthError } from '../errors.ts'
 
 /** Parameters of a request, each at most once but for the repeatable ones. An empty value counts as absent. */
@@ -133,15 +134,7 @@ async function readBytes(request: Request, limitBytes: number): Promise<Uint8Arr
     const bytes = new Uint8Array(await request.arrayBuffer())
     return bytes.byteLength <= limitBytes ? bytes : undefined
   }
-  const chunks: Uint8Array[] = []
-  let length = 0
-  // Leaving the loop cancels the body.
-  for await (const chunk of request.body ?? []) {
-    length += chunk.byteLength
-    if (length > limitBytes) return undefined
-    chunks.push(chunk)
-  }
-  return Buffer.concat(chunks)
+  return collectBytes(request.body, limitBytes)
 }
 
 /**

@@ -1,3 +1,4 @@
+import { collectBytes } from '../collect-bytes.ts'
 import { parseJsonObject } from '../protocol/parameters.ts'
 
 /** How a resource server asks its issuer. Default: the platform's `fetch`. */
@@ -24,14 +25,8 @@ export async function fetchJson(
   init: RequestInit = {},
 ): Promise<JsonAnswer> {
   const response = await fetch(url, { ...init, redirect: 'manual', signal: AbortSignal.timeout(timeoutMs) })
-  const chunks: Uint8Array[] = []
-  let bytes = 0
-  for await (const chunk of response.body ?? []) {
-    bytes += chunk.byteLength
-    // Leaving the loop cancels the body, so that an endless answer stops here.
-    if (bytes > maxBytes) throw new Error('the answer is too long')
-    chunks.push(chunk)
-  }
-  const text = new TextDecoder().decode(Buffer.concat(chunks))
+  const bytes = await collectBytes(response.body, maxBytes)
+  if (!bytes) throw new Error('the answer is too long')
+  const text = new TextDecoder().decode(bytes)
   return { status: response.status, object: parseJsonObject(text) }
 }
