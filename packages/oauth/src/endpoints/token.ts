@@ -2,6 +2,7 @@ import { authenticateClient } from '../clients/authenticate-client.ts'
 import type { Client } from '../clients/client.ts'
 import type { Context, Endpoint } from '../context.ts'
 import { OAuthError } from '../errors.ts'
+import { unauthorizedClient } from '../grants/grant-rules.ts'
 import { findGrantHandler } from '../grants/index.ts'
 import { readForm, single } from '../protocol/parameters.ts'
 import type { DpopProof } from '../tokens/dpop-proofs.ts'
@@ -23,9 +24,7 @@ export const token: Endpoint = async (context, request) => {
     throw new OAuthError('unsupported_grant_type', 'This grant_type is not supported.')
   }
   // R90, R109: registered for it now, whatever it was when the user consented.
-  if (!client.grantTypes.includes(grantType)) {
-    throw new OAuthError('unauthorized_client', 'The client is not registered for this grant_type.')
-  }
+  if (!client.grantTypes.includes(grantType)) throw unauthorizedClient()
   const proof = await provenKey(context, client, request)
   let isConsumed = false
   const consume = async () => {

@@ -9,7 +9,7 @@ import {
   idleEnd,
   idTokenFor,
   invalidGrant,
-  lifetimesOf,
+  issueAccessToken,
   refreshTokenJkt,
   scopesStillAllowed,
   tokenResponse,
@@ -32,7 +32,7 @@ export const authorizationCode: GrantHandler = async (
   consumeAuthentication,
   dpopJkt,
 ) => {
-  const { store, clock, random, secrets, tokens, limits, emit } = context
+  const { store, clock, random, secrets, limits, emit } = context
   const value = parameters.get('code')
   const verifier = parameters.get('code_verifier')
   const redirectUri = parameters.get('redirect_uri')
@@ -71,8 +71,7 @@ export const authorizationCode: GrantHandler = async (
 
   await assertUserEnabled(context, grant, now)
   await limits.countUser('user', grant.userId)
-  const { accessTokenSeconds } = lifetimesOf(context, client, scopes)
-  const access = await tokens.issueAccessToken({ grant, scopes, lifeSeconds: accessTokenSeconds, dpopJkt })
+  const access = await issueAccessToken(context, client, grant, scopes, dpopJkt)
   const idToken = await idTokenFor(context, grant, scopes, grant.code.nonce)
   // R111: no refresh token for a client that could not use it.
   const refresh = client.grantTypes.includes('refresh_token')

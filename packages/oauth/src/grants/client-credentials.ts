@@ -3,12 +3,12 @@ import type { Context } from '../context.ts'
 import { OAuthError } from '../errors.ts'
 import { sha256 } from '../protocol/hash.ts'
 import type { Parameters } from '../protocol/parameters.ts'
-import { findResource } from '../protocol/resource-indicator.ts'
+import { findOneResource, findResource } from '../protocol/resource-indicator.ts'
 import { openidScope, parseScope } from '../protocol/scope.ts'
 import { clientSubject } from '../protocol/subject.ts'
 import { operationId } from '../storage/operation-id.ts'
-import { familyWithoutCode } from './family-without-code.ts'
-import { lifetimesOf, tokenResponse } from './grant-rules.ts'
+import { familyWithoutCode, putFamilyWithoutCode } from './family-without-code.ts'
+import { issueAccessToken, tokenResponse, unauthorizedClient } from './grant-rules.ts'
 import type { GrantHandler } from './grant-type.ts'
 
 /**
@@ -27,10 +27,10 @@ export const clientCredentials: GrantHandler = async (
   consumeAuthentication,
   dpopJkt,
 ) => {
-  const { store, clients, clock, random, tokens, emit } = context
+  const { store, clients, clock, random, emit } = context
   // The configuration was checked for this; the second look holds if another way to a client comes up.
   if (client.kind !== 'configured' || client.tokenEndpointAuthMethod === 'none' || !client.scopes) {
-    throw unauthorized()
+    throw unauthorizedClient()
   }
   const resource = provisionedResource(context, client, parameters)
   const scopes = provisionedScopes(
@@ -44,41 +44,25 @@ export const clientCredentials: GrantHandler = async (
   const granted = { userId: clientSubject(client.clientId), resource, scopes, amr: [] }
   const family = familyWithoutCode(random, client, granted, now)
   const { id } = family
-  const { accessTokenSeconds } = lifetimesOf(context, client, scopes)
-  const access = await tokens.issueAccessToken({
-    grant: family,
-    scopes,
-    lifeSeconds: accessTokenSeconds,
-    dpopJkt,
-  })
+  const access = await issueAccessToken(context, client, family, scopes, dpopJkt)
   await consumeAuthentication()
-  // Stored before it is handed out: a token that cannot be revoked must not exist.
-  await store.putGrant({
-    record: { ...family, endsAt: access.expiresAt, accessEndsAt: access.expiresAt },
-    now,
-  })
+  await putFamilyWithoutCode(context, family, access, now)
   // R21: who deletes a client marks it and then ends its families. One that was not there yet ends here.
   if (!(await clients.isKnown(client.clientId))) {
     await store.revokeGrant({ id, reason: 'administrator', operationId: operationId(random), now: clock() })
-    throw unauthorized()
+    throw unauthorizedClient()
   }
   emit({ type: 'token_issued', grantId: id, userId: family.userId, clientIdHash: sha256(client.clientId) })
   return tokenResponse(access, now, scopes, undefined, undefined)
 }
-
-const unauthorized = () =>
-  new OAuthError('unauthorized_client', 'The client is not registered for this grant_type.')
 
 /** @throws {OAuthError} `invalid_target` */
 function provisionedResource(context: Context, client: Client, parameters: Parameters): string {
   const own = client.resources ?? context.resources.slice(0, 1)
   const allowed = own.flatMap(resource => findResource(context.resources, resource) ?? [])
   const presented = parameters.getAll('resource')
-  const found = new Set(
-    presented.length === 0 ? allowed.slice(0, 1) : presented.map(value => findResource(allowed, value)),
-  )
-  const [resource] = found
-  if (found.size !== 1 || resource === undefined) {
+  const resource = presented.length === 0 ? allowed[0] : findOneResource(allowed, presented)
+  if (resource === undefined) {
     throw new OAuthError('invalid_target', 'The resource is unknown, not for this client, or more than one.')
   }
   return resource

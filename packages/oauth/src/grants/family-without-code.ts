@@ -1,11 +1,13 @@
 import type { Client } from '../clients/client.ts'
+import type { Context } from '../context.ts'
 import type { RandomBytes } from '../runtime.ts'
 import type { Grant } from '../storage/records.ts'
+import type { IssuedAccessToken } from '../tokens/issue.ts'
 import { mintAuthorizationCode, newGrantId } from '../tokens/token-value.ts'
 
 /**
  * A token family that no authorization code opened. Its one access token can be revoked, listed and introspected like
- * any other because it has a family too; the caller sets when both end.
+ * any other because it has a family too. `putFamilyWithoutCode` sets when both end.
  */
 export function familyWithoutCode(
   random: RandomBytes,
@@ -33,4 +35,14 @@ export function familyWithoutCode(
       redeemedAt: now,
     },
   }
+}
+
+/** Stores the family before its token is handed out: one that cannot be revoked must not exist. Both end together. */
+export async function putFamilyWithoutCode(
+  { store }: Pick<Context, 'store'>,
+  family: Grant,
+  { expiresAt }: Pick<IssuedAccessToken, 'expiresAt'>,
+  now: number,
+): Promise<void> {
+  await store.putGrant({ record: { ...family, endsAt: expiresAt, accessEndsAt: expiresAt }, now })
 }

@@ -19,6 +19,10 @@ export const invalidGrant = (cause?: unknown): OAuthError =>
     cause,
   })
 
+/** The client may not use the grant at all. */
+export const unauthorizedClient = (): OAuthError =>
+  new OAuthError('unauthorized_client', 'The client is not registered for this grant_type.')
+
 /**
  * What tokens of this family may carry today: what was granted, as far as server and client still know it (R109).
  *
@@ -70,6 +74,18 @@ export function lifetimesOf(
     Object.hasOwn(scopeLifetimes, scope) ? scopeLifetimes[scope] : undefined,
   )
   return shortestLifetimes(lifetimes, [client.lifetimes, ...ofScopes])
+}
+
+/** Issues an access token of a family, for as long as client and scopes allow. */
+export function issueAccessToken(
+  context: Pick<Context, 'tokens' | 'lifetimes' | 'scopeLifetimes'>,
+  client: Pick<Client, 'lifetimes'>,
+  grant: Grant,
+  scopes: readonly string[],
+  dpopJkt: string | undefined,
+): Promise<IssuedAccessToken> {
+  const { accessTokenSeconds } = lifetimesOf(context, client, scopes)
+  return context.tokens.issueAccessToken({ grant, scopes, lifeSeconds: accessTokenSeconds, dpopJkt })
 }
 
 /**

@@ -4,12 +4,12 @@ import { OAuthError } from '../errors.ts'
 import type { AssertionProblem } from '../events.ts'
 import { sha256 } from '../protocol/hash.ts'
 import type { Parameters } from '../protocol/parameters.ts'
-import { findResource } from '../protocol/resource-indicator.ts'
+import { findOneResource, findResource } from '../protocol/resource-indicator.ts'
 import { openidScope, parseScope } from '../protocol/scope.ts'
 import { findUser } from '../storage/find-user.ts'
 import { operationId } from '../storage/operation-id.ts'
-import { familyWithoutCode } from './family-without-code.ts'
-import { lifetimesOf, tokenResponse } from './grant-rules.ts'
+import { familyWithoutCode, putFamilyWithoutCode } from './family-without-code.ts'
+import { issueAccessToken, tokenResponse, unauthorizedClient } from './grant-rules.ts'
 import type { GrantHandler } from './grant-type.ts'
 import type { IdentityAssertion } from './identity-assertion.ts'
 
@@ -30,9 +30,9 @@ export const jwtBearer: GrantHandler = async (
   consumeAuthentication,
   dpopJkt,
 ) => {
-  const { store, clients, identityAssertions, clock, random, tokens, limits, emit } = context
+  const { store, clients, identityAssertions, clock, random, limits, emit } = context
   // R127: whoever knows a public client's id could be it. Of a client with two methods, the one it used counts.
-  if (!identityAssertions || client.tokenEndpointAuthMethod === 'none') throw unauthorized()
+  if (!identityAssertions || client.tokenEndpointAuthMethod === 'none') throw unauthorizedClient()
   const value = parameters.get('assertion')
   if (value === undefined) throw new OAuthError('invalid_request', 'The parameter assertion is missing.')
 
@@ -81,20 +81,10 @@ export const jwtBearer: GrantHandler = async (
     },
     now,
   )
-  const { accessTokenSeconds } = lifetimesOf(context, client, scopes)
-  const access = await tokens.issueAccessToken({
-    grant: family,
-    scopes,
-    lifeSeconds: accessTokenSeconds,
-    dpopJkt,
-  })
+  const access = await issueAccessToken(context, client, family, scopes, dpopJkt)
   await consumeAuthentication()
   if (!(await assertion.claim())) throw refusal(issuer, 'replayed')
-  // Stored before it is handed out: a token that cannot be revoked must not exist.
-  await store.putGrant({
-    record: { ...family, endsAt: access.expiresAt, accessEndsAt: access.expiresAt },
-    now,
-  })
+  await putFamilyWithoutCode(context, family, access, now)
   // R21, R109: who deletes a client or disables a user marks them and then ends their families. One that was not there
   // yet ends here.
   const isEnded =
@@ -113,9 +103,6 @@ export const jwtBearer: GrantHandler = async (
   return tokenResponse(access, now, scopes, undefined, undefined)
 }
 
-const unauthorized = () =>
-  new OAuthError('unauthorized_client', 'The client is not registered for this grant_type.')
-
 /** One answer for every way an assertion can be no good: it says nothing about which issuers are trusted (R10). */
 const invalidAssertion = () =>
   new OAuthError('invalid_grant', 'The assertion is not valid any more, or not for this client.')
@@ -127,11 +114,8 @@ const invalidAssertion = () =>
  */
 function oneResource(granted: readonly string[], parameters: Parameters): string {
   const presented = parameters.getAll('resource')
-  const found = new Set(
-    presented.length === 0 ? granted : presented.map(value => findResource(granted, value)),
-  )
-  const [resource] = found
-  if (found.size !== 1 || resource === undefined) {
+  const resource = findOneResource(granted, presented.length === 0 ? granted : presented)
+  if (resource === undefined) {
     throw new OAuthError('invalid_target', 'The resource is not in the assertion, or is more than one.')
   }
   return resource

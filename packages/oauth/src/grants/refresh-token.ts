@@ -13,7 +13,7 @@ import {
   idleEnd,
   idTokenFor,
   invalidGrant,
-  lifetimesOf,
+  issueAccessToken,
   refreshTokenJkt,
   scopesStillAllowed,
   tokenResponse,
@@ -34,7 +34,7 @@ export const refreshToken: GrantHandler = async (
   consumeAuthentication,
   dpopJkt,
 ) => {
-  const { store, clock, random, secrets, tokens, lifetimes, limits, emit } = context
+  const { store, clock, random, secrets, lifetimes, limits, emit } = context
   const value = parameters.get('refresh_token')
   if (value === undefined) throw new OAuthError('invalid_request', 'The parameter refresh_token is missing.')
 
@@ -58,8 +58,7 @@ export const refreshToken: GrantHandler = async (
 
   await assertUserEnabled(context, grant, now)
   await limits.countUser('user', grant.userId)
-  const { accessTokenSeconds } = lifetimesOf(context, client, scopes)
-  const access = await tokens.issueAccessToken({ grant, scopes, lifeSeconds: accessTokenSeconds, dpopJkt })
+  const access = await issueAccessToken(context, client, grant, scopes, dpopJkt)
   // OpenID Connect Core §12.2: without the nonce, which belonged to the sign-in.
   const idToken = await idTokenFor(context, grant, scopes)
   const successor = mintRefreshToken({

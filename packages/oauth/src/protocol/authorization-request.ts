@@ -4,7 +4,7 @@ import { isThumbprint } from './dpop-proof.ts'
 import type { Parameters } from './parameters.ts'
 import { isS256CodeChallenge } from './pkce.ts'
 import { matchesRedirectUri } from './redirect-uri.ts'
-import { findResource } from './resource-indicator.ts'
+import { findOneResource } from './resource-indicator.ts'
 import { openidScope, parseScope } from './scope.ts'
 
 /** What a client asks for at the authorization endpoint, once everything about it has been checked. */
@@ -161,10 +161,9 @@ function checkedCodeChallenge(parameters: Parameters): string {
 
 /** R54: an unknown resource is refused, never replaced. One token is for one resource (RFC 8707 §2). */
 function checkedResource(parameters: Parameters, { resources }: RequestRules): string {
-  const found = new Set(parameters.getAll('resource').map(value => findResource(resources, value)))
-  if (found.size === 0) return resources[0]!
-  const [resource] = found
-  if (found.size > 1 || resource === undefined) {
+  const presented = parameters.getAll('resource')
+  const resource = presented.length === 0 ? resources[0] : findOneResource(resources, presented)
+  if (resource === undefined) {
     throw new OAuthError('invalid_target', 'The resource is unknown, or there is more than one.')
   }
   return resource

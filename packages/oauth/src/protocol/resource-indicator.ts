@@ -11,6 +11,13 @@ export function findResource(known: readonly string[], presented: string): strin
   return wanted === undefined ? undefined : known.find(resource => comparable(resource) === wanted)
 }
 
+/** The one of these resources that is presented, however often; undefined when that is none of them, or several. */
+export function findOneResource(known: readonly string[], presented: readonly string[]): string | undefined {
+  const found = new Set(presented.map(resource => findResource(known, resource)))
+  const [resource] = found
+  return found.size === 1 ? resource : undefined
+}
+
 function comparable(uri: string): string | undefined {
   const match = indicatorPattern.exec(uri)
   if (!match) return undefined
