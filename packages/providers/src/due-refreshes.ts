@@ -1,9 +1,8 @@
 import type { ProviderHost } from '@sallyport/mcp-server'
 import type { Connection } from '@sallyport/oauth'
-import { base64url } from 'jose'
 import { marginSeconds } from './external-token.ts'
 import type { TokenSource } from './get-fresh-token.ts'
-import { workOff } from './work-queue.ts'
+import { connectionTask, workOff } from './work-queue.ts'
 
 /** Refreshes of connections that tools used lately, before anybody has to wait for one. */
 export interface DueRefreshes {
@@ -48,21 +47,12 @@ export function createDueRefreshes(
   return {
     isRunning: () => runs > 0,
     async plan(connection) {
-      const { userId, account, accessEndsAt } = connection
-      if (accessEndsAt === 0) return
+      if (connection.accessEndsAt === 0) return
       const now = clock()
-      const record = {
-        version: 1 as const,
-        kind: 'refresh' as const,
-        provider,
-        id: JSON.stringify([userId, account]),
-        userId,
-        account,
-        writtenBy: base64url.encode(random(16)),
+      const record = connectionTask(host, { kind: 'refresh', provider }, connection, {
         dueAt: refreshAt(connection, random(1)[0]! / 256),
         expiresAt: now + lateUseSeconds,
-        attempts: 0,
-      }
+      })
       await store.putTask({ record, replaces: true, now })
     },
     async run(signal) {

@@ -1,7 +1,6 @@
 import type { ProviderHost } from '@sallyport/mcp-server'
 import type { Connection } from '@sallyport/oauth'
-import { base64url } from 'jose'
-import { workOff } from './work-queue.ts'
+import { connectionTask, workOff } from './work-queue.ts'
 
 /** Notices that only the user can renew a connection, and until when. */
 export interface ExpiryNotices {
@@ -23,24 +22,17 @@ export function createExpiryNotices(
   host: Pick<ProviderHost, 'store' | 'clock' | 'random' | 'emit'>,
   provider: string,
 ): ExpiryNotices {
-  const { store, clock, random, emit } = host
+  const { store, clock, emit } = host
   return {
-    async plan({ userId, account, consentEndsAt }, { replaces }) {
+    async plan(connection, { replaces }) {
+      const { consentEndsAt } = connection
       const now = clock()
       const dueAt = nextNoticeAt(consentEndsAt, now)
       if (consentEndsAt === undefined || dueAt === undefined) return
-      const record = {
-        version: 1 as const,
-        kind: 'expiry_notice' as const,
-        provider,
-        id: JSON.stringify([userId, account]),
-        userId,
-        account,
-        writtenBy: base64url.encode(random(16)),
+      const record = connectionTask(host, { kind: 'expiry_notice', provider }, connection, {
         dueAt,
         expiresAt: consentEndsAt,
-        attempts: 0,
-      }
+      })
       await store.putTask({ record, replaces, now })
     },
     run: signal =>

@@ -1,5 +1,5 @@
 import { type Clock, StoreUnavailableError } from '@sallyport/oauth'
-import type { ActiveConnection } from './connection-vault.ts'
+import { type ActiveConnection, keyOf } from './connection-vault.ts'
 
 /** How often a process notes that a connection is in use, in seconds. */
 const noteSeconds = 3600
@@ -17,8 +17,7 @@ export function createUseNotes(
 ): (held: ActiveConnection) => void {
   const notes = new Map<string, number>()
   return held => {
-    const { userId, account } = held.connection
-    const id = JSON.stringify([userId, account])
+    const id = keyOf(held.connection)
     const now = clock()
     const last = notes.get(id)
     if (last !== undefined && now - last < noteSeconds) return

@@ -1,6 +1,7 @@
 import type { ProviderHost } from '@sallyport/mcp-server'
 import { StoreUnavailableError, type Task, type TaskQueue } from '@sallyport/oauth'
 import { base64url } from 'jose'
+import { type AccountOfUser, keyOf } from './connection-vault.ts'
 
 /** What came of a task. */
 export interface Done {
@@ -17,6 +18,23 @@ const claimSeconds = 120
 
 /** How long a task that was claimed may wait for its turn; later it is left for whoever claims it next, in seconds. */
 const waitSeconds = claimSeconds / 2
+
+/** A task about a connection, which has one of each kind; times in seconds since the epoch. */
+export const connectionTask = (
+  { random }: Pick<ProviderHost, 'random'>,
+  queue: TaskQueue,
+  { userId, account }: AccountOfUser,
+  times: Pick<Task, 'dueAt' | 'expiresAt'>,
+): Task => ({
+  version: 1,
+  ...queue,
+  id: keyOf({ userId, account }),
+  userId,
+  account,
+  writtenBy: base64url.encode(random(16)),
+  ...times,
+  attempts: 0,
+})
 
 /**
  * Does what is due in a queue, at most `parallel` at once, until nothing is due any more or `signal` says stop. What one
