@@ -3,8 +3,8 @@ import { accountAt } from './account.ts'
 import { createProvider } from './create-provider.ts'
 import { errorClassBy } from './error-class.ts'
 import type { JsonObject } from './json.ts'
-import { addressesOf, type ProviderEndpoints } from './provider-definition.ts'
-import { assertSecureUrls } from './secure-url.ts'
+import type { ProviderEndpoints } from './provider-definition.ts'
+import { vendorServer } from './vendor-server.ts'
 
 export interface GithubOptions {
   /** Default: `GITHUB_CLIENT_ID`. */
@@ -96,17 +96,11 @@ export function github(options: GithubOptions = {}): Provider<'github'> {
     // GitHub says when a refresh token ends: after six months.
     refreshIdleSeconds: 180 * 86_400,
     apiOrigins: endpoints.apiOrigins,
-    upstreamServer() {
-      assertSecureUrls('GitHub', addressesOf(endpoints))
-      return async () => ({
-        issuers: endpoints.issuers,
-        authorizationEndpoint: endpoints.authorization,
-        tokenEndpoint: endpoints.token,
+    upstreamServer: () =>
+      vendorServer('GitHub', endpoints, {
         clientAuthentication: 'post',
-        idTokenAlgorithms: [],
         // The settings of the app decide; no consent brings one.
         givesRefreshTokens: false,
-        sendsIssuer: false,
         revocation: {
           endpoint: endpoints.revocation,
           method: 'DELETE',
@@ -119,8 +113,7 @@ export function github(options: GithubOptions = {}): Provider<'github'> {
           // Not known, or not valid any more.
           goneStatuses: [404, 422],
         },
-      })
-    },
+      }),
   })
 }
 

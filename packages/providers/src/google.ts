@@ -2,10 +2,10 @@ import type { Provider } from '@sallyport/mcp-server'
 import { createProvider } from './create-provider.ts'
 import { standardErrorClass } from './error-class.ts'
 import { readGoogleEvents } from './google-security-events.ts'
-import { addressesOf, type ProviderEndpoints } from './provider-definition.ts'
-import { assertSecureUrls } from './secure-url.ts'
+import type { ProviderEndpoints } from './provider-definition.ts'
 import type { TokenRefusal } from './token-request.ts'
 import type { ErrorClass } from './upstream-error.ts'
+import { vendorServer } from './vendor-server.ts'
 
 export interface GoogleOptions {
   /** Default: `GOOGLE_CLIENT_ID`. */
@@ -115,21 +115,14 @@ export function google(options: GoogleOptions = {}): Provider<'google'> {
         readEvents: events => readGoogleEvents(events, endpoints.issuers),
       },
     }),
-    upstreamServer() {
-      assertSecureUrls('Google', addressesOf(endpoints))
-      return async () => ({
-        issuers: endpoints.issuers,
-        authorizationEndpoint: endpoints.authorization,
-        tokenEndpoint: endpoints.token,
+    upstreamServer: () =>
+      vendorServer('Google', endpoints, {
         jwksUri: endpoints.jwks,
         clientAuthentication: 'post',
-        idTokenAlgorithms: ['RS256'],
         givesRefreshTokens: true,
-        sendsIssuer: false,
         // Asks for no credentials, and takes back every scope and token of the user in the whole Google project.
         revocation: { endpoint: endpoints.revocation, authentication: 'none', goneErrors: ['invalid_token'] },
-      })
-    },
+      }),
   })
 }
 

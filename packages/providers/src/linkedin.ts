@@ -1,10 +1,10 @@
 import type { Provider } from '@sallyport/mcp-server'
 import { createProvider } from './create-provider.ts'
 import { standardErrorClass } from './error-class.ts'
-import { addressesOf, type ProviderEndpoints } from './provider-definition.ts'
-import { assertSecureUrls } from './secure-url.ts'
+import type { ProviderEndpoints } from './provider-definition.ts'
 import type { TokenRefusal } from './token-request.ts'
 import type { ErrorClass } from './upstream-error.ts'
+import { vendorServer } from './vendor-server.ts'
 
 export interface LinkedinOptions {
   /** Default: `LINKEDIN_CLIENT_ID`. */
@@ -57,22 +57,15 @@ export function linkedin(options: LinkedinOptions = {}): Provider<'linkedin'> {
     accessTokenSeconds: 60 * 86_400,
     refreshIdleSeconds: 365 * 86_400,
     apiOrigins: endpoints.apiOrigins,
-    upstreamServer() {
-      assertSecureUrls('LinkedIn', addressesOf(endpoints))
-      return async () => ({
-        issuers: endpoints.issuers,
-        authorizationEndpoint: endpoints.authorization,
-        tokenEndpoint: endpoints.token,
+    upstreamServer: () =>
+      vendorServer('LinkedIn', endpoints, {
         jwksUri: endpoints.jwks,
         // The only way that works; Basic fails.
         clientAuthentication: 'post',
-        idTokenAlgorithms: ['RS256'],
         givesRefreshTokens: false,
-        sendsIssuer: false,
         // Not in LinkedIn's own pages, but what everybody calls.
         revocation: { endpoint: endpoints.revocation, authentication: 'post', token: 'access_token' },
-      })
-    },
+      }),
   })
 }
 

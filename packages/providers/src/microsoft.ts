@@ -3,10 +3,10 @@ import { ConfigurationError } from '@sallyport/oauth'
 import { createProvider } from './create-provider.ts'
 import { errorClassBy } from './error-class.ts'
 import { tenantPlaceholder } from './issuer.ts'
-import { addressesOf, type ProviderEndpoints } from './provider-definition.ts'
-import { assertSecureUrls } from './secure-url.ts'
+import type { ProviderEndpoints } from './provider-definition.ts'
 import type { TokenRefusal } from './token-request.ts'
 import type { ErrorClass } from './upstream-error.ts'
+import { vendorServer } from './vendor-server.ts'
 
 export interface MicrosoftOptions {
   /** Default: `MICROSOFT_CLIENT_ID`. */
@@ -92,19 +92,14 @@ export function microsoft(options: MicrosoftOptions = {}): Provider<'microsoft'>
       }
       const at = (address: string) => address.replace('{tenant}', tenant)
       const { authorization, token, jwks, issuers } = endpoints
-      assertSecureUrls('Microsoft', addressesOf({ authorization, token, jwks }).map(at))
-      return async () => ({
-        issuers,
+      const ofTenant = { authorization: at(authorization), token: at(token), jwks: at(jwks), issuers }
+      return vendorServer('Microsoft', ofTenant, {
+        jwksUri: ofTenant.jwks,
         tenants: isWord ? tenantChecks[tenant]! : tenantId => tenantId.toLowerCase() === tenant,
-        authorizationEndpoint: at(authorization),
-        tokenEndpoint: at(token),
-        jwksUri: at(jwks),
         clientAuthentication: 'post',
-        idTokenAlgorithms: ['RS256'],
         givesRefreshTokens: true,
         offlineScope: 'offline_access',
         offlineNeedsNoConsent: true,
-        sendsIssuer: false,
       })
     },
   })

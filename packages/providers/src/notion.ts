@@ -3,8 +3,8 @@ import type { AccountQuery } from './account.ts'
 import { createProvider } from './create-provider.ts'
 import { errorClassBy } from './error-class.ts'
 import { type JsonObject, memberAt } from './json.ts'
-import { addressesOf, type ProviderEndpoints } from './provider-definition.ts'
-import { assertSecureUrls } from './secure-url.ts'
+import type { ProviderEndpoints } from './provider-definition.ts'
+import { vendorServer } from './vendor-server.ts'
 
 export interface NotionOptions {
   /** Default: `NOTION_CLIENT_ID`. */
@@ -66,16 +66,10 @@ export function notion(options: NotionOptions = {}): Provider<'notion'> {
     accessTokenSeconds: 0,
     refreshIdleSeconds: 365 * 86_400,
     apiOrigins: endpoints.apiOrigins,
-    upstreamServer() {
-      assertSecureUrls('Notion', addressesOf(endpoints))
-      return async () => ({
-        issuers: endpoints.issuers,
-        authorizationEndpoint: endpoints.authorization,
-        tokenEndpoint: endpoints.token,
+    upstreamServer: () =>
+      vendorServer('Notion', endpoints, {
         clientAuthentication: 'basic',
-        idTokenAlgorithms: [],
         givesRefreshTokens: false,
-        sendsIssuer: false,
         revocation: {
           endpoint: endpoints.revocation,
           authentication: 'basic',
@@ -84,8 +78,7 @@ export function notion(options: NotionOptions = {}): Provider<'notion'> {
           headers: apiHeaders,
           goneErrors: ['invalid_grant', 'invalid_token'],
         },
-      })
-    },
+      }),
   })
 }
 

@@ -146,17 +146,3 @@ export function assertProviderId(id: string): void {
     `The provider id "${id}" must consist of lower-case letters, digits and hyphens.`,
   )
 }
-
-/** The addresses among a provider's endpoints. */
-export function addressesOf({
-  authorization,
-  token,
-  jwks,
-  userinfo,
-  revocation,
-  securityEvents,
-}: Partial<ProviderEndpoints>): string[] {
-  return [authorization, token, jwks, userinfo, revocation, securityEvents].filter(
-    address => address !== undefined,
-  )
-}

@@ -3,8 +3,8 @@ import type { AccountQuery } from './account.ts'
 import { createProvider } from './create-provider.ts'
 import { errorClassBy } from './error-class.ts'
 import { asObject, type JsonObject, memberAt, parseJson } from './json.ts'
-import { addressesOf, type ProviderEndpoints } from './provider-definition.ts'
-import { assertSecureUrls } from './secure-url.ts'
+import type { ProviderEndpoints } from './provider-definition.ts'
+import { vendorServer } from './vendor-server.ts'
 
 export interface SlackOptions {
   /** Default: `SLACK_CLIENT_ID`. */
@@ -83,25 +83,18 @@ export function slack(options: SlackOptions = {}): Provider<'slack'> {
     refreshIdleSeconds: (options.pkce ? 30 : 365) * 86_400,
     apiOrigins: endpoints.apiOrigins,
     rejectsToken,
-    upstreamServer() {
-      assertSecureUrls('Slack', addressesOf(endpoints))
-      return async () => ({
-        issuers: endpoints.issuers,
-        authorizationEndpoint: endpoints.authorization,
-        tokenEndpoint: endpoints.token,
+    upstreamServer: () =>
+      vendorServer('Slack', endpoints, {
         clientAuthentication: 'basic',
-        idTokenAlgorithms: [],
         // The settings of the app decide; no consent brings one.
         givesRefreshTokens: false,
-        sendsIssuer: false,
         revocation: {
           endpoint: endpoints.revocation,
           authentication: 'bearer',
           needsLiveToken: true,
           goneErrors: deadTokenErrors,
         },
-      })
-    },
+      }),
   })
 }
 
