@@ -1,12 +1,12 @@
-import { createMemoryStore, developmentSignIn } from '@sallyport/oauth'
 import { afterEach, describe, expect, it } from 'vitest'
 import { z } from 'zod'
 import { currentCall } from './calls/current-call.ts'
 import { createServer } from './create-server.ts'
 import { prompt, resource, tool } from './decorators.ts'
+import { mcpRequest, modernHeaders, modernParams } from './mcp-request.fixture.ts'
 import { requiresAuth } from './requires-auth.ts'
 import type { Server } from './server.ts'
-import { createTestClient } from './sign-in.fixture.ts'
+import { createTestClient, testSignIn } from './sign-in.fixture.ts'
 import type { Caller, ClientCaller } from './tools/call-context.ts'
 
 const origin = 'http://localhost:3000'
@@ -23,11 +23,7 @@ function setUp() {
   const server = createServer({
     name: 'notes',
     version: '1.0.0',
-    signIn: developmentSignIn(),
-    store: createMemoryStore({ tenant: 'default' }),
-    secrets: 'a-secret-for-tests-that-is-long-enough-0123456789',
-    environment: {},
-    logLevel: 'silent',
+    ...testSignIn(),
     clock: () => time.now,
     cache: { ttlMs: 1000, cacheScope: 'public' },
     scopes: { 'notes:read': 'Read', 'notes:write': 'Write', 'notes:admin': 'Everything' },
@@ -73,16 +69,9 @@ function setUp() {
   const client = createTestClient(request => server.fetch(request), origin)
   /** One request of the 2025 era, answered in JSON. */
   const send = async (method: string, params: object = {}, token?: unknown) => {
+    const message = { jsonrpc: '2.0', id: 1, method, params }
     const response = await server.fetch(
-      new Request(`${origin}/mcp`, {
-        method: 'POST',
-        headers: {
-          'content-type': 'application/json',
-          accept: 'application/json',
-          ...(token !== undefined && { authorization: `Bearer ${token}` }),
-        },
-        body: JSON.stringify({ jsonrpc: '2.0', id: 1, method, params }),
-      }),
+      mcpRequest(origin, message, { token, headers: { accept: 'application/json' } }),
     )
     const { result, error } = (await response.json()) as {
       result?: Record<string, unknown> & { content?: { text: string }[] }
@@ -91,33 +80,9 @@ function setUp() {
     return { status: response.status, challenge: response.headers.get('www-authenticate'), result, error }
   }
   /** One request of 2026-07-28. */
-  const sendModern = async (method: string, params: object = {}, token?: unknown, name?: string) => {
-    const response = await server.fetch(
-      new Request(`${origin}/mcp`, {
-        method: 'POST',
-        headers: {
-          'content-type': 'application/json',
-          accept: 'application/json, text/event-stream',
-          'mcp-protocol-version': '2026-07-28',
-          'mcp-method': method,
-          ...(name !== undefined && { 'mcp-name': name }),
-          ...(token !== undefined && { authorization: `Bearer ${token}` }),
-        },
-        body: JSON.stringify({
-          jsonrpc: '2.0',
-          id: 1,
-          method,
-          params: {
-            ...params,
-            _meta: {
-              'io.modelcontextprotocol/protocolVersion': '2026-07-28',
-              'io.modelcontextprotocol/clientCapabilities': {},
-            },
-          },
-        }),
-      }),
-    )
-    return response
+  const sendModern = (method: string, params: object = {}, token?: unknown, name?: string) => {
+    const message = { jsonrpc: '2.0', id: 1, method, params: modernParams(params) }
+    return server.fetch(mcpRequest(origin, message, { token, headers: modernHeaders(method, name) }))
   }
   const signIn = async (scope?: string, name?: string) =>
     (await client.signIn({ ...(scope !== undefined && { scope }), ...(name !== undefined && { name }) }))

@@ -3,6 +3,7 @@ import { afterEach, describe, expect, it, vi } from 'vitest'
 import { z } from 'zod'
 import { createServer } from './create-server.ts'
 import { connectClient, eras } from './mcp-client.fixture.ts'
+import { modernHeaders, modernParams } from './mcp-request.fixture.ts'
 import { fakeProvider } from './provider.fixture.ts'
 import type { Server, ServerOptions } from './server.ts'
 
@@ -142,30 +143,18 @@ describe('the endpoint without a listening port', () => {
     const call = {
       ...list,
       method: 'tools/call',
-      params: {
-        name: 'add',
-        arguments: { a: 1, b: 1 },
-        _meta: {
-          'io.modelcontextprotocol/protocolVersion': '2026-07-28',
-          'io.modelcontextprotocol/clientCapabilities': {},
-        },
-      },
+      params: modernParams({ name: 'add', arguments: { a: 1, b: 1 } }),
     }
-    const headers = { 'mcp-protocol-version': '2026-07-28', 'mcp-method': 'tools/call' }
     const server = calculator({ port: 3000 })
-    expect((await server.fetch(post(call, { ...headers, 'mcp-name': 'add' }))).status).toBe(200)
-    const refused = await server.fetch(post(call, { ...headers, 'mcp-name': 'sum' }))
+    expect((await server.fetch(post(call, modernHeaders('tools/call', 'add')))).status).toBe(200)
+    const refused = await server.fetch(post(call, modernHeaders('tools/call', 'sum')))
     expect(refused.status).toBe(400)
     expect(await refused.json()).toMatchObject({ error: { code: -32020 } })
   })
 
   it('R199: what a modern client gets is for this caller alone, whatever cache stands between', async () => {
-    const _meta = {
-      'io.modelcontextprotocol/protocolVersion': '2026-07-28',
-      'io.modelcontextprotocol/clientCapabilities': {},
-    }
-    const headers = { 'mcp-protocol-version': '2026-07-28', 'mcp-method': 'tools/list' }
-    const response = await calculator({ port: 3000 }).fetch(post({ ...list, params: { _meta } }, headers))
+    const modernList = post({ ...list, params: modernParams({}) }, modernHeaders('tools/list'))
+    const response = await calculator({ port: 3000 }).fetch(modernList)
     expect(await response.json()).toMatchObject({ result: { cacheScope: 'private' } })
     expect(response.headers.get('cache-control')).toContain('no-store')
     expect(response.headers.get('vary')).toContain('Authorization')

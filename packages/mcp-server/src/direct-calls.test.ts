@@ -1,7 +1,7 @@
 import { EventEmitter, once } from 'node:events'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { connect } from 'node:net'
-import { createMemoryStore, developmentSignIn, StoreUnavailableError } from '@sallyport/oauth'
+import { createMemoryStore, StoreUnavailableError } from '@sallyport/oauth'
 import { afterEach, describe, expect, it } from 'vitest'
 import { createServer } from './create-server.ts'
 import { createDirectCalls } from './direct-calls.ts'
@@ -9,7 +9,7 @@ import { createInFlight } from './in-flight.ts'
 import { jsonResponse } from './json-response.ts'
 import type { McpEndpoint } from './mount-mcp.ts'
 import type { Server } from './server.ts'
-import { createTestClient } from './sign-in.fixture.ts'
+import { createTestClient, testSignIn } from './sign-in.fixture.ts'
 
 const started: Pick<Server, 'close'>[] = []
 afterEach(async () => {
@@ -26,11 +26,8 @@ async function listening(store = createMemoryStore({ tenant: 'default' })) {
     name: 'direct',
     version: '1.0.0',
     port: 0,
-    signIn: developmentSignIn(),
+    ...testSignIn(),
     store,
-    secrets: 'a-secret-for-tests-that-is-long-enough-0123456789',
-    environment: {},
-    logLevel: 'silent',
     maxBodyBytes: 10_000,
   })
   started.push(server)

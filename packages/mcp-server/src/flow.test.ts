@@ -10,9 +10,10 @@ import { z } from 'zod'
 import { createServer } from './create-server.ts'
 import { createLogger } from './log.ts'
 import { connectClient, eras } from './mcp-client.fixture.ts'
+import { mcpRequest } from './mcp-request.fixture.ts'
 import { fakeProvider } from './provider.fixture.ts'
 import { ConnectionRequiredError, type Provider } from './provider.ts'
-import { createTestClient, textOf } from './sign-in.fixture.ts'
+import { createTestClient, testSignIn, textOf } from './sign-in.fixture.ts'
 
 const origin = 'http://localhost:3000'
 
@@ -185,12 +186,9 @@ describe('the gate of a real server', () => {
     const other = createServer({
       name: 'other',
       version: '1',
-      signIn: developmentSignIn(),
+      ...testSignIn(),
       port: 4000,
       store: world.store,
-      secrets: 'a-secret-for-tests-that-is-long-enough-0123456789',
-      environment: {},
-      logLevel: 'silent',
     })
     other.tool('whoami', { description: 'd', auth: {}, run: () => 'other' })
     const elsewhere = createTestClient(request => other.fetch(request), 'http://localhost:4000')
@@ -205,11 +203,8 @@ describe('the gate of a real server', () => {
       const server = createServer({
         name: 'closed',
         version: '1',
-        signIn: developmentSignIn(),
+        ...testSignIn(),
         store: world.store,
-        secrets: 'a-secret-for-tests-that-is-long-enough-0123456789',
-        environment: {},
-        logLevel: 'silent',
       })
       server.tool('whoami', { description: 'd', auth: {}, run: () => '' })
       const response = await server.fetch(new Request(`${origin}/mcp`, { method }))
@@ -223,19 +218,14 @@ describe('the gate of a real server', () => {
       const server = createServer({
         name: 'closed',
         version: '1',
-        signIn: developmentSignIn(),
+        ...testSignIn(),
         store: world.store,
-        secrets: 'a-secret-for-tests-that-is-long-enough-0123456789',
-        environment: {},
-        logLevel: 'silent',
         ...(challengeOnConnect !== undefined && { challengeOnConnect }),
       })
       server.tool('whoami', { description: 'd', auth: {}, run: () => '' })
       if (hasPublicTool) server.tool('add', { description: 'd', run: () => '' })
       const list = { jsonrpc: '2.0', id: 1, method: 'tools/list' }
-      const headers = { 'content-type': 'application/json', accept: 'application/json' }
-      const request = new Request(`${origin}/mcp`, { method: 'POST', headers, body: JSON.stringify(list) })
-      return (await server.fetch(request)).status
+      return (await server.fetch(mcpRequest(origin, list))).status
     }
     expect(await statusOf(undefined, false)).toBe(401)
     expect(await statusOf(undefined, true)).toBe(200)
@@ -247,11 +237,8 @@ describe('the gate of a real server', () => {
     const server = createServer({
       name: 'closed',
       version: '1',
-      signIn: developmentSignIn(),
+      ...testSignIn(),
       store: world.store,
-      secrets: 'a-secret-for-tests-that-is-long-enough-0123456789',
-      environment: {},
-      logLevel: 'silent',
       clock: () => 1_800_000_000,
     })
     server.tool('read', { description: 'd', auth: { scopes: ['notes'] }, run: () => 'read' })
@@ -283,13 +270,7 @@ describe('the gate of a real server', () => {
       method: 'tools/call',
       params: { name, arguments: { a: 1, b: 1 } },
     })
-    const response = await world.serve(
-      new Request(`${origin}/mcp`, {
-        method: 'POST',
-        headers: { 'content-type': 'application/json', accept: 'application/json, text/event-stream' },
-        body: JSON.stringify([call('add', 1), call('whoami', 2)]),
-      }),
-    )
+    const response = await world.serve(mcpRequest(origin, [call('add', 1), call('whoami', 2)]))
     expect(response.status).toBe(401)
   })
 

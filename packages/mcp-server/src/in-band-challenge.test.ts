@@ -1,9 +1,9 @@
-import { createMemoryStore, developmentSignIn } from '@sallyport/oauth'
 import { afterEach, describe, expect, it } from 'vitest'
 import { createServer } from './create-server.ts'
 import type { InBandChallenges } from './in-band-challenge.ts'
+import { mcpRequest, modernHeaders, modernParams } from './mcp-request.fixture.ts'
 import type { Server } from './server.ts'
-import { createTestClient } from './sign-in.fixture.ts'
+import { createTestClient, testSignIn } from './sign-in.fixture.ts'
 
 const origin = 'http://localhost:3000'
 const metadata = `resource_metadata="${origin}/.well-known/oauth-protected-resource/mcp"`
@@ -29,11 +29,7 @@ function setUp(inBandChallenges: InBandChallenges | undefined) {
   const server = createServer({
     name: 'notes',
     version: '1.0.0',
-    signIn: developmentSignIn(),
-    store: createMemoryStore({ tenant: 'default' }),
-    secrets: 'a-secret-for-tests-that-is-long-enough-0123456789',
-    environment: {},
-    logLevel: 'silent',
+    ...testSignIn(),
     clock: () => time.now,
     ...(inBandChallenges !== undefined && { inBandChallenges }),
   })
@@ -49,23 +45,11 @@ function setUp(inBandChallenges: InBandChallenges | undefined) {
   const client = createTestClient(request => server.fetch(request), origin)
   const post = async (body: unknown, { token, userAgent }: { token?: unknown; userAgent?: string } = {}) => {
     const modern = JSON.stringify(body).includes('io.modelcontextprotocol/protocolVersion')
-    const response = await server.fetch(
-      new Request(`${origin}/mcp`, {
-        method: 'POST',
-        headers: {
-          'content-type': 'application/json',
-          accept: 'application/json, text/event-stream',
-          ...(modern && {
-            'mcp-protocol-version': '2026-07-28',
-            'mcp-method': 'tools/call',
-            'mcp-name': 'me',
-          }),
-          ...(token !== undefined && { authorization: `Bearer ${token}` }),
-          ...(userAgent !== undefined && { 'user-agent': userAgent }),
-        },
-        body: JSON.stringify(body),
-      }),
-    )
+    const headers = {
+      ...(modern && modernHeaders('tools/call', 'me')),
+      ...(userAgent !== undefined && { 'user-agent': userAgent }),
+    }
+    const response = await server.fetch(mcpRequest(origin, body, { token, headers }))
     const text = await response.text()
     const json = text.startsWith('{') ? text : (/^data: (\{.*)$/m.exec(text)?.[1] ?? '{}')
     return {
@@ -159,13 +143,7 @@ describe('challenges in results', () => {
       jsonrpc: '2.0',
       id: 'x',
       method: 'tools/call',
-      params: {
-        name: 'me',
-        _meta: {
-          'io.modelcontextprotocol/protocolVersion': '2026-07-28',
-          'io.modelcontextprotocol/clientCapabilities': {},
-        },
-      },
+      params: modernParams({ name: 'me' }),
     })
     expect(answer).toMatchObject({
       status: 200,

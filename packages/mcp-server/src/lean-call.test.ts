@@ -1,6 +1,7 @@
 import { afterEach, describe, expect, it, vi } from 'vitest'
 import { z } from 'zod'
 import { createServer } from './create-server.ts'
+import { mcpRequest, modernHeaders, modernParams } from './mcp-request.fixture.ts'
 import * as sdkServer from './tools/sdk-server.ts'
 import { ToolError } from './tools/tool-error.ts'
 
@@ -49,32 +50,14 @@ function setUp(leanCalls: boolean) {
   return server
 }
 
-const envelope = {
-  'io.modelcontextprotocol/protocolVersion': '2026-07-28',
-  'io.modelcontextprotocol/clientCapabilities': {},
-}
-
 type Message = Record<string, unknown>
 
 function request(era: 'legacy' | 'modern', message: Message, headers: Record<string, string> = {}) {
   const params = message.params as Message | undefined
-  const modern = era === 'modern'
-  return new Request('http://localhost:3000/mcp', {
-    method: 'POST',
-    headers: {
-      'content-type': 'application/json',
-      accept: 'application/json, text/event-stream',
-      ...(modern && {
-        'mcp-protocol-version': '2026-07-28',
-        'mcp-method': 'tools/call',
-        'mcp-name': String(params?.name),
-      }),
-      ...headers,
-    },
-    body: JSON.stringify({
-      ...message,
-      ...(modern && params && { params: { ...params, _meta: { ...envelope, ...(params._meta as object) } } }),
-    }),
+  if (era === 'legacy') return mcpRequest('http://localhost:3000', message, { headers })
+  const modern = { ...message, ...(params && { params: modernParams(params) }) }
+  return mcpRequest('http://localhost:3000', modern, {
+    headers: { ...modernHeaders('tools/call', String(params?.name)), ...headers },
   })
 }
 

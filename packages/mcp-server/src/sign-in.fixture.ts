@@ -1,8 +1,19 @@
 import { createHash } from 'node:crypto'
+import { createMemoryStore, developmentSignIn } from '@sallyport/oauth'
+import { mcpRequest } from './mcp-request.fixture.ts'
 import { createBrowser, type Serve } from './testing/browser.ts'
 
 export const redirectUri = 'http://127.0.0.1:4999/callback'
 const verifier = 'a-code-verifier-of-a-test-client-0123456789'
+
+/** Options of a server that signs its users in by their names, holds all in memory, and logs nothing. */
+export const testSignIn = () => ({
+  signIn: developmentSignIn(),
+  store: createMemoryStore({ tenant: 'default' }),
+  secrets: 'a-secret-for-tests-that-is-long-enough-0123456789',
+  environment: {},
+  logLevel: 'silent' as const,
+})
 
 const json = async (response: Response) => (await response.json()) as Record<string, unknown>
 
@@ -90,22 +101,8 @@ export function createTestClient(serve: Serve, origin: string, configuredId?: st
     },
     /** Calls a tool as a 2025-era script does, with JSON only. */
     call(tool: string, args: Record<string, unknown> = {}, token?: unknown): Promise<Response> {
-      return serve(
-        new Request(`${origin}/mcp`, {
-          method: 'POST',
-          headers: {
-            'content-type': 'application/json',
-            accept: 'application/json',
-            ...(token !== undefined && { authorization: `Bearer ${token}` }),
-          },
-          body: JSON.stringify({
-            jsonrpc: '2.0',
-            id: 1,
-            method: 'tools/call',
-            params: { name: tool, arguments: args },
-          }),
-        }),
-      )
+      const message = { jsonrpc: '2.0', id: 1, method: 'tools/call', params: { name: tool, arguments: args } }
+      return serve(mcpRequest(origin, message, { token, headers: { accept: 'application/json' } }))
     },
   }
 }

@@ -1,9 +1,8 @@
 import { Client, StreamableHTTPClientTransport } from '@modelcontextprotocol/client'
-import { createMemoryStore, developmentSignIn } from '@sallyport/oauth'
 import { afterEach, describe, expect, it } from 'vitest'
 import { z } from 'zod'
 import { createServer } from '../create-server.ts'
-import { createTestClient } from '../sign-in.fixture.ts'
+import { createTestClient, testSignIn } from '../sign-in.fixture.ts'
 import type { ToolUi } from './tool-ui.ts'
 
 const origin = 'http://localhost:3000'
@@ -19,11 +18,7 @@ function setUp() {
   const server = createServer({
     name: 'boards',
     version: '1.0.0',
-    signIn: developmentSignIn(),
-    store: createMemoryStore({ tenant: 'default' }),
-    secrets: 'a-secret-for-tests-that-is-long-enough-0123456789',
-    environment: {},
-    logLevel: 'silent',
+    ...testSignIn(),
     scopes: { admin: 'Everything' },
   })
   opened.push(server)
