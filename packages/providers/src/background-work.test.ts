@@ -51,6 +51,14 @@ const eventsOf = (type: string, ...harnesses: Harness[]) =>
   )
 const refreshed: Answer = { body: { access_token: 'access-2', expires_in: 3600 } }
 
+/** Users whose connections are in use, each with a refresh token of its own. */
+async function connectAndUse(users: readonly string[]) {
+  for (const userId of users) {
+    await one.connect({ userId, reply: { refresh_token: `refresh of ${userId}` } })
+    await token(one, userId)
+  }
+}
+
 /** The provider holds back its answer to the next refresh. */
 function holdRefresh() {
   const held = gate()
@@ -99,10 +107,7 @@ describe('refreshing without a caller', () => {
 
   it('R180: many processes refresh each connection once, and a process no more than eight at a time', async () => {
     const users = Array.from({ length: 30 }, (_, i) => `user-${i}`)
-    for (const userId of users) {
-      await one.connect({ userId, reply: { refresh_token: `refresh of ${userId}` } })
-      await token(one, userId)
-    }
+    await connectAndUse(users)
     let running = 0
     let most = 0
     const seen: (string | null)[] = []
@@ -140,10 +145,7 @@ describe('refreshing without a caller', () => {
 
   it('nor for its turn, where more are due than are refreshed at once', async () => {
     const users = Array.from({ length: 13 }, (_, i) => `user-${i}`)
-    for (const userId of users) {
-      await one.connect({ userId, reply: { refresh_token: `refresh of ${userId}` } })
-      await token(one, userId)
-    }
+    await connectAndUse(users)
     const held = holdRefresh()
     clock.now += 3400
     const work = runDue()
@@ -161,10 +163,7 @@ describe('refreshing without a caller', () => {
 
   it('a refresh that takes long holds up no other', async () => {
     const users = Array.from({ length: 12 }, (_, i) => `user-${i}`)
-    for (const userId of users) {
-      await one.connect({ userId, reply: { refresh_token: `refresh of ${userId}` } })
-      await token(one, userId)
-    }
+    await connectAndUse(users)
     const held = gate()
     let count = 0
     upstream.script('/token', async () => {
@@ -223,10 +222,7 @@ describe('refreshing without a caller', () => {
 
   it('a fault at one connection keeps none of the others from being refreshed, and is told', async () => {
     const users = ['ada', 'bob', 'eve', 'joe', 'mia', 'zoe']
-    for (const userId of users) {
-      await one.connect({ userId, reply: { refresh_token: `refresh of ${userId}` } })
-      await token(one, userId)
-    }
+    await connectAndUse(users)
     upstream.script('/token', refreshed)
     clock.now += 3250
     const faulty: typeof store = {

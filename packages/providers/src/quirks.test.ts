@@ -5,6 +5,7 @@ import { githubOauthAppFixtures } from './github.fixture.ts'
 import { github, microsoft, notion, type OAuth2Options, oauth2, slack } from './index.ts'
 import { microsoftFixtures, tenant } from './microsoft.fixture.ts'
 import { notionFixtures } from './notion.fixture.ts'
+import type { ProviderEndpoints } from './provider-definition.ts'
 import { slackFixtures } from './slack.fixture.ts'
 import { type ContractUpstream, startContractUpstream } from './testing/contract-upstream.ts'
 import { user } from './testing/harness.ts'
@@ -248,6 +249,18 @@ describe('any OAuth 2.0 provider', () => {
     tokenEndpoint: 'https://demo.example/token',
     apiOrigins: ['https://api.demo.example'],
   }
+  /** That provider at the upstream of a test, and what else there is to say about it. */
+  const demo =
+    (more: (endpoints: ProviderEndpoints) => Partial<OAuth2Options<'demo'>> = () => ({})) =>
+    ({ origin, endpoints, ...options }: Parameters<ProviderUnderTest['create']>[0]) =>
+      oauth2({
+        ...given,
+        ...options,
+        authorizationEndpoint: endpoints.authorization,
+        tokenEndpoint: endpoints.token,
+        apiOrigins: [origin],
+        ...more(endpoints),
+      })
 
   it('without an account it connects only, and no connection inherits the refresh token of another', async () => {
     const fixtures = {
@@ -258,14 +271,7 @@ describe('any OAuth 2.0 provider', () => {
       accessSeconds: 60,
     }
     const at = await start({
-      create: ({ origin, endpoints, ...options }) =>
-        oauth2({
-          ...given,
-          ...options,
-          authorizationEndpoint: endpoints.authorization,
-          tokenEndpoint: endpoints.token,
-          apiOrigins: [origin],
-        }),
+      create: demo(),
       fixtures,
     })
     expect(at.provider.connectOnly).toBe(true)
@@ -281,15 +287,10 @@ describe('any OAuth 2.0 provider', () => {
   it('R76: two providers on one host do not share their users', async () => {
     const identityAt = async (path: string) => {
       const at = await start({
-        create: ({ endpoints, ...options }) =>
-          oauth2({
-            ...given,
-            ...options,
-            authorizationEndpoint: endpoints.authorization,
-            tokenEndpoint: endpoints.token,
-            account: { reply: { subject: 'id' } },
-            issuer: `https://shared.example/${path}`,
-          }),
+        create: demo(() => ({
+          account: { reply: { subject: 'id' } },
+          issuer: `https://shared.example/${path}`,
+        })),
         fixtures: { ...slackFixtures, connected: { body: { access_token: 'one', id: 1 } } },
       })
       const { memory } = await at.start()
@@ -305,15 +306,7 @@ describe('any OAuth 2.0 provider', () => {
 
   it('a reply that is a form is read as well', async () => {
     const at = await start({
-      create: ({ origin, endpoints, ...options }) =>
-        oauth2({
-          ...given,
-          ...options,
-          authorizationEndpoint: endpoints.authorization,
-          tokenEndpoint: endpoints.token,
-          apiOrigins: [origin],
-          account: ({ reply }) => ({ subject: String(reply.user_id) }),
-        }),
+      create: demo(() => ({ account: ({ reply }) => ({ subject: String(reply.user_id) }) })),
       fixtures: slackFixtures,
     })
     const { memory } = await at.start()
@@ -326,20 +319,9 @@ describe('any OAuth 2.0 provider', () => {
 
   it('asks an endpoint for the account, by a path into its answer', async () => {
     const at = await start({
-      create: ({ origin, endpoints, ...options }) =>
-        oauth2({
-          ...given,
-          ...options,
-          authorizationEndpoint: endpoints.authorization,
-          tokenEndpoint: endpoints.token,
-          apiOrigins: [origin],
-          account: {
-            url: endpoints.userinfo,
-            subject: 'data.id',
-            name: 'data.name',
-            headers: { 'x-version': '2' },
-          },
-        }),
+      create: demo(({ userinfo }) => ({
+        account: { url: userinfo, subject: 'data.id', name: 'data.name', headers: { 'x-version': '2' } },
+      })),
       fixtures: {
         ...slackFixtures,
         connected: { body: { access_token: 'one' } },

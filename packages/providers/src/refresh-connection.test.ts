@@ -36,6 +36,15 @@ const sleepless = () =>
       sleptMs += ms
     },
   })
+/** Its writes of connections fail meanwhile. */
+const unluckyWhile = (isDown: () => boolean) =>
+  process({
+    store: {
+      ...store,
+      replaceConnection: step =>
+        isDown() ? Promise.reject(new StoreUnavailableError('down')) : store.replaceConnection(step),
+    },
+  })
 
 beforeEach(async () => {
   sleptMs = 0
@@ -237,13 +246,7 @@ describe('R180: processes on one store', () => {
   it('R181: while a reply waits for the store, no other process uses its refresh token', async () => {
     rotating()
     let isDown = false
-    const unlucky = process({
-      store: {
-        ...store,
-        replaceConnection: step =>
-          isDown ? Promise.reject(new StoreUnavailableError('down')) : store.replaceConnection(step),
-      },
-    })
+    const unlucky = unluckyWhile(() => isDown)
     clock.now += 3400
     isDown = true
     expect(await errorOf(token(unlucky))).toBeInstanceOf(StoreUnavailableError)
@@ -258,13 +261,7 @@ describe('R180: processes on one store', () => {
 
   it('R180: a reply that waits for the store does not come back over what the user connected meanwhile', async () => {
     let isDown = true
-    const unlucky = process({
-      store: {
-        ...store,
-        replaceConnection: step =>
-          isDown ? Promise.reject(new StoreUnavailableError('down')) : store.replaceConnection(step),
-      },
-    })
+    const unlucky = unluckyWhile(() => isDown)
     clock.now += 4000
     upstream.script('/token', { body: { access_token: 'late', refresh_token: 'late', expires_in: 3600 } })
     expect(await errorOf(token(unlucky))).toBeInstanceOf(StoreUnavailableError)
