@@ -7,11 +7,10 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { ConfigurationError, StoreUnavailableError } from '../errors.ts'
 import type { SallyportEvent } from '../events.ts'
 import { createFileStore } from './file-store.ts'
-import type { Grant } from './records.ts'
 import type { Store } from './store.ts'
+import { aGrant, now, redeem, revoke } from './store-contract/samples.ts'
 import { describeStoreContract } from './store-contract.ts'
 
-const now = 1_900_000_000
 const newFolder = () => mkdtempSync(join(tmpdir(), 'sallyport-store-'))
 
 describeStoreContract('file store', async () => {
@@ -34,36 +33,7 @@ describeStoreContract('file store', async () => {
   }
 })
 
-const grant: Grant = {
-  version: 1,
-  id: 'family',
-  userId: 'user',
-  clientId: 'client',
-  redirectUri: 'https://client.example/callback',
-  resource: 'https://server.example/mcp',
-  scopes: [],
-  authTime: now,
-  amr: [],
-  createdAt: now,
-  endsAt: 0,
-  accessEndsAt: 0,
-  code: { hash: 'code', challenge: 'challenge', expiresAt: now + 600, failures: 0 },
-}
-let counter = 0
-const redeem = () => ({
-  id: 'family',
-  codeHash: 'code',
-  refresh: { hash: 'refresh-0', idleEndsAt: now + 86_400 },
-  accessEndsAt: now + 900,
-  operationId: `operation-${counter++}`,
-  now,
-})
-const revoke = (id = 'family') => ({
-  id,
-  reason: 'user' as const,
-  operationId: `operation-${counter++}`,
-  now,
-})
+const grant = aGrant()
 
 describe('file store', () => {
   let directory: string
@@ -310,7 +280,7 @@ describe('file store', () => {
       vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] })
       const [a, b] = [open(), open()]
       for (const id of ['before', 'after']) await a.putGrant({ record: { ...grant, id }, now })
-      await a.revokeGrant(revoke('before'))
+      await a.revokeGrant(revoke({ id: 'before' }))
       const heard: string[] = []
       let synced = 0
       const stop = b.watchRevocations({
@@ -318,7 +288,7 @@ describe('file store', () => {
         onSynced: () => synced++,
       })
       expect(synced).toBe(1)
-      await a.revokeGrant(revoke('after'))
+      await a.revokeGrant(revoke({ id: 'after' }))
       expect(heard).toEqual([])
       vi.advanceTimersByTime(500)
       expect(heard).toEqual(['after'])
@@ -392,7 +362,7 @@ describe('file store', () => {
       await a.revokeGrant(revoke())
       poison("UPDATE records SET value = '{' WHERE kind = 'revocation'")
       await a.putGrant({ record: { ...grant, id: 'second' }, now })
-      await a.revokeGrant(revoke('second'))
+      await a.revokeGrant(revoke({ id: 'second' }))
       vi.advanceTimersByTime(500)
       expect(synced).toBe(2)
       expect(heard, 'R172: a spoilt row does not silence the feed').toEqual(['second'])

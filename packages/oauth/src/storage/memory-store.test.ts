@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { StoreUnavailableError } from '../errors.ts'
 import { createMemoryStore } from './memory-store.ts'
+import { aGrant, now } from './store-contract/samples.ts'
 import { describeStoreContract } from './store-contract.ts'
 
 const createStore = async () => {
@@ -8,8 +9,6 @@ const createStore = async () => {
   return { store, countRecords: async () => store.size, close: () => store.close() }
 }
 describeStoreContract('memory store', createStore, { outlivesProcess: false })
-
-const now = 1_900_000_000
 
 describe('memory store', () => {
   const claim = (store: ReturnType<typeof createMemoryStore>, idHash: string, at = now) =>
@@ -29,27 +28,7 @@ describe('memory store', () => {
   it('R171: when full, it forgets outcomes of steps, the oldest first, and goes on taking steps', async () => {
     const store = createMemoryStore({ maxEntries: 3 })
     const ids = ['a', 'b', 'c']
-    for (const id of ids) {
-      const code = { hash: 'code', challenge: 'challenge', expiresAt: now + 600, failures: 0 }
-      await store.putGrant({
-        record: {
-          version: 1,
-          id,
-          userId: 'user',
-          clientId: 'client',
-          redirectUri: 'https://client.example/',
-          resource: 'https://server.example/mcp',
-          scopes: [],
-          authTime: now,
-          amr: [],
-          createdAt: now,
-          endsAt: 0,
-          accessEndsAt: 0,
-          code,
-        },
-        now,
-      })
-    }
+    for (const id of ids) await store.putGrant({ record: aGrant({ id }), now })
     const redeem = (id: string) =>
       store.redeemCode({ id, codeHash: 'code', operationId: 'one', accessEndsAt: now + 900, now })
     for (const id of ids) expect(await redeem(id)).toBe('redeemed')

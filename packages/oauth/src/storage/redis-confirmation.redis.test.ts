@@ -2,78 +2,28 @@ import { afterEach, describe, expect, it } from 'vitest'
 import { ConfigurationError } from '../errors.ts'
 import type { SallyportEvent } from '../events.ts'
 import { createKeys } from './keys.ts'
-import type { Connection, Grant, SigningKey } from './records.ts'
 import { type RedisProxy, startRedisProxy } from './redis-proxy.fixture.ts'
 import { type RedisServer, startRedisCluster, startRedisServer } from './redis-server.fixture.ts'
 import { newTenant, storeRights } from './redis-store.fixture.ts'
 import { createRedisStore, type RedisStoreOptions } from './redis-store.ts'
 import type { Store } from './store.ts'
+import {
+  aConnection,
+  aGrant,
+  aSigningKey,
+  now,
+  operation,
+  redeem,
+  rotate as rotation,
+} from './store-contract/samples.ts'
 
-const now = 1_900_000_000
 /** Long enough for any machine: nothing here waits for its end. */
 const patient = { stepTimeoutMs: 20_000, commandTimeoutMs: 10_000, heartbeatMs: 60_000 }
 
-const grant: Grant = {
-  version: 1,
-  id: 'family',
-  userId: 'user',
-  clientId: 'client',
-  redirectUri: 'https://client.example/callback',
-  resource: 'https://server.example/mcp',
-  scopes: [],
-  authTime: now,
-  amr: ['pwd'],
-  createdAt: now,
-  endsAt: now + 2_592_000,
-  accessEndsAt: 0,
-  code: { hash: 'code', challenge: 'challenge', expiresAt: now + 600, failures: 0 },
-}
-const connection: Omit<Connection, 'generation'> = {
-  version: 1,
-  userId: 'user',
-  provider: 'google',
-  account: 'default',
-  writtenBy: 'first',
-  state: 'active',
-  scopes: [],
-  sealed: 'sealed',
-  accessEndsAt: 0,
-  updatedAt: now,
-  expiresAt: now + 86_400,
-}
-const signingKey: SigningKey = {
-  version: 1,
-  kid: 'kid',
-  alg: 'ES256',
-  publicJwk: { kty: 'EC' },
-  sealed: 'sealed',
-  createdAt: now,
-  activeAt: now,
-  retiresAt: 0,
-}
-
-let operations = 0
-const operation = () => ({ operationId: `operation-${operations++}` })
-const redeem = () => ({
-  id: 'family',
-  codeHash: 'code',
-  refresh: { hash: 'refresh-0', idleEndsAt: now + 86_400 },
-  accessEndsAt: now + 900,
-  now,
-  ...operation(),
-})
-const rotate = (generation: number) => ({
-  id: 'family',
-  presentedHash: `refresh-${generation}`,
-  genuine: true,
-  successorHash: `refresh-${generation + 1}`,
-  replay: 'sealed reply',
-  graceSeconds: 0,
-  idleEndsAt: now + 86_400,
-  accessEndsAt: now + 900,
-  now,
-  ...operation(),
-})
+const grant = aGrant()
+const connection = aConnection({ writtenBy: 'first' })
+const signingKey = aSigningKey('kid')
+const rotate = (generation: number) => rotation(generation, { graceSeconds: 0 })
 
 const ending: (() => unknown)[] = []
 afterEach(async () => {

@@ -2,124 +2,37 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from
 import { StoreUnavailableError } from '../errors.ts'
 import { createKeys } from './keys.ts'
 import { type Script, scripts } from './lua.generated.ts'
-import type {
-  CallTask,
-  Circuit,
-  Connection,
-  Grant,
-  PendingAuthorization,
-  SigningKey,
-  Task,
-} from './records.ts'
 import { type RedisProxy, startRedisProxy } from './redis-proxy.fixture.ts'
 import { type RedisServer, startRedisServer } from './redis-server.fixture.ts'
 import { newTenant, tenantKeys } from './redis-store.fixture.ts'
 import { createRedisStore } from './redis-store.ts'
 import type { Store } from './store.ts'
+import {
+  aCallTask,
+  aCircuit,
+  aConnection,
+  aGrant,
+  aPendingAuthorization,
+  aSigningKey,
+  aTask,
+  now,
+  operation,
+  redeem,
+  rotate as rotation,
+} from './store-contract/samples.ts'
 
-const now = 1_900_000_000
-
-const grant: Grant = {
-  version: 1,
-  id: 'family',
-  userId: 'user',
-  clientId: 'client',
-  redirectUri: 'https://client.example/callback',
-  resource: 'https://server.example/mcp',
-  scopes: [],
-  authTime: now,
-  amr: ['pwd'],
-  createdAt: now,
-  endsAt: now + 2_592_000,
-  accessEndsAt: 0,
-  code: { hash: 'code', challenge: 'challenge', expiresAt: now + 600, failures: 0 },
-}
-const pending: PendingAuthorization = {
-  version: 1,
-  id: 'transaction',
-  step: 0,
-  steppedBy: 'operation',
-  sealed: 'sealed',
-  expiresAt: now + 600,
-}
-const connection: Omit<Connection, 'generation'> = {
-  version: 1,
-  userId: 'user',
-  provider: 'google',
-  account: 'default',
-  writtenBy: 'first',
-  state: 'active',
-  scopes: [],
-  sealed: 'sealed',
-  accessEndsAt: 0,
-  updatedAt: now,
-  expiresAt: now + 86_400,
-}
+const grant = aGrant()
+const pending = aPendingAuthorization()
+const connection = aConnection({ writtenBy: 'first' })
 const lease = { kind: 'connection_refresh', id: 'id', owner: 'owner' } as const
 const queue = { kind: 'refresh', provider: 'google' } as const
-const task: Task = {
-  version: 1,
-  ...queue,
-  id: 'id',
-  userId: 'user',
-  account: 'default',
-  writtenBy: 'first',
-  dueAt: now,
-  expiresAt: now + 86_400,
-  attempts: 0,
-}
+const task = aTask({ id: 'id', writtenBy: 'first' })
 const subscription = { session: 'session', idHash: 'id', sealed: 'sealed' }
-const callTask: Omit<CallTask, 'generation'> = {
-  version: 1,
-  callerHash: 'caller',
-  idHash: 'id',
-  sealed: 'sealed',
-  expiresAt: now + 60,
-}
-const circuit: Omit<Circuit, 'generation'> = {
-  version: 1,
-  id: 'id',
-  writtenBy: 'first',
-  state: 'open',
-  failures: 5,
-  openings: 1,
-  until: now + 20,
-  expiresAt: now + 3600,
-}
-const signingKey: SigningKey = {
-  version: 1,
-  kid: 'kid',
-  alg: 'ES256',
-  publicJwk: { kty: 'EC' },
-  sealed: 'sealed',
-  createdAt: now,
-  activeAt: now,
-  retiresAt: 0,
-}
-
-let operations = 0
-const operation = () => ({ operationId: `operation-${operations++}` })
-const redeem = () => ({
-  id: 'family',
-  codeHash: 'code',
-  refresh: { hash: 'refresh-0', idleEndsAt: now + 86_400 },
-  accessEndsAt: now + 900,
-  now,
-  ...operation(),
-})
-const rotate = (generation: number) => ({
-  id: 'family',
-  presentedHash: `refresh-${generation}`,
-  genuine: true,
-  successorHash: `refresh-${generation + 1}`,
-  replay: 'sealed reply',
-  // None, so that nothing but the operation id saves a step that is sent again.
-  graceSeconds: 0,
-  idleEndsAt: now + 86_400,
-  accessEndsAt: now + 900,
-  now,
-  ...operation(),
-})
+const callTask = aCallTask()
+const circuit = aCircuit({ id: 'id', writtenBy: 'first' })
+const signingKey = aSigningKey('kid')
+// No grace, so that nothing but the operation id saves a step that is sent again.
+const rotate = (generation: number) => rotation(generation, { replay: 'sealed reply', graceSeconds: 0 })
 
 let server: RedisServer
 let proxy: RedisProxy

@@ -1,5 +1,4 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
-import type { Grant } from './records.ts'
 import {
   type RedisCluster,
   type RedisServer,
@@ -9,32 +8,16 @@ import {
 import { newTenant } from './redis-store.fixture.ts'
 import { createRedisStore } from './redis-store.ts'
 import type { Store } from './store.ts'
+import { aGrant, now, revoke as revocation } from './store-contract/samples.ts'
 
-const now = 1_900_000_000
 /** How fast it is, fleet-revocation.redis.test.ts tells: here a busy machine may take its time. */
 const atLast = { timeout: 20_000, interval: 5 }
 
-const grant = (id: string): Grant => ({
-  version: 1,
-  id,
-  userId: 'user',
-  clientId: 'client',
-  redirectUri: 'https://client.example/callback',
-  resource: 'https://server.example/mcp',
-  scopes: [],
-  authTime: now,
-  amr: [],
-  createdAt: now,
-  endsAt: now + 2_592_000,
-  accessEndsAt: now + 900,
-  code: { hash: 'code', challenge: 'challenge', expiresAt: now + 600, failures: 0 },
-})
+const grant = (id: string) => aGrant({ id, accessEndsAt: now + 900 })
 
-let operations = 0
 const revoke = async (store: Store, id: string) => {
   await store.putGrant({ record: grant(id), now })
-  const step = { id, reason: 'user', operationId: `operation-${operations++}`, now } as const
-  expect(await store.revokeGrant(step)).toBe('revoked')
+  expect(await store.revokeGrant(revocation({ id }))).toBe('revoked')
 }
 const follow = (store: Store) => {
   const heard: string[] = []

@@ -4,14 +4,22 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { SallyportEvent } from '../events.ts'
 import { createKeys } from './keys.ts'
 import { createMemoryStore } from './memory-store.ts'
-import type { Grant, PendingAuthorization, SigningKey } from './records.ts'
+import type { Grant } from './records.ts'
 import { type RedisServer, startRedisServer } from './redis-server.fixture.ts'
 import { newTenant, passTime, redisUnderTest, storeRights, tenantKeys } from './redis-store.fixture.ts'
 import { createRedisStore } from './redis-store.ts'
 import type { Store } from './store.ts'
+import {
+  aConnection,
+  aGrant,
+  aPendingAuthorization,
+  aSigningKey,
+  now,
+  operation,
+  redeem as redemption,
+  rotate as rotation,
+} from './store-contract/samples.ts'
 import { describeStoreContract } from './store-contract.ts'
-
-const now = 1_900_000_000
 
 let server: RedisServer
 let url: string
@@ -41,75 +49,10 @@ describe('redis store', () => {
     await store.close()
   })
 
-  const grant = (over: Partial<Grant> = {}): Grant => ({
-    version: 1,
-    id: 'family',
-    userId: 'user',
-    clientId: 'client',
-    redirectUri: 'https://client.example/callback',
-    resource: 'https://server.example/mcp',
-    scopes: [],
-    authTime: now,
-    amr: [],
-    createdAt: now,
-    endsAt: 0,
-    accessEndsAt: 0,
-    code: { hash: 'code', challenge: 'challenge', expiresAt: now + 600, failures: 0 },
-    ...over,
-  })
-  const pending: PendingAuthorization = {
-    version: 1,
-    id: 'transaction',
-    step: 0,
-    steppedBy: 'operation',
-    sealed: 'sealed',
-    expiresAt: now + 600,
-  }
-  const signingKey: SigningKey = {
-    version: 1,
-    kid: 'kid',
-    alg: 'ES256',
-    publicJwk: { kty: 'EC' },
-    sealed: 'sealed',
-    createdAt: now,
-    activeAt: now,
-    retiresAt: 0,
-  }
-  const connection = {
-    version: 1 as const,
-    userId: 'user',
-    provider: 'google',
-    account: 'default',
-    writtenBy: 'write',
-    state: 'active' as const,
-    scopes: [],
-    sealed: 'sealed',
-    accessEndsAt: 0,
-    updatedAt: now,
-    expiresAt: now + 86_400,
-  }
-  let operations = 0
-  const operation = () => ({ operationId: `operation-${operations++}` })
-  const redeem = (id: string) => ({
-    id,
-    codeHash: 'code',
-    refresh: { hash: 'refresh-0', idleEndsAt: now + 86_400 },
-    accessEndsAt: now + 900,
-    now,
-    ...operation(),
-  })
-  const rotate = (id: string, generation: number, at = now) => ({
-    id,
-    presentedHash: `refresh-${generation}`,
-    genuine: true,
-    successorHash: `refresh-${generation + 1}`,
-    replay: 'sealed reply',
-    graceSeconds: 10,
-    idleEndsAt: at + 86_400,
-    accessEndsAt: at + 900,
-    now: at,
-    ...operation(),
-  })
+  const grant = (over: Partial<Grant> = {}) => aGrant({ endsAt: 0, ...over })
+  const redeem = (id: string) => redemption({ id })
+  const rotate = (id: string, generation: number, at = now) =>
+    rotation(generation, { id, idleEndsAt: at + 86_400, accessEndsAt: at + 900, now: at })
 
   const withStore = async (
     use: (store: Store, tenant: string, events: SallyportEvent[]) => Promise<void>,
@@ -126,17 +69,17 @@ describe('redis store', () => {
   const everyKind = async (store: Store, id: string) => {
     await store.findOrPutUser({ identityHash: id, userId: id, expiresAt: now + 86_400, now })
     await store.putClientTombstone({ clientIdHash: id, expiresAt: now + 60, now })
-    await store.putPendingAuthorization({ record: { ...pending, id }, limit: 1_000, now })
-    const next = { ...pending, id, step: 1 }
+    await store.putPendingAuthorization({ record: aPendingAuthorization({ id }), limit: 1_000, now })
+    const next = aPendingAuthorization({ id, step: 1 })
     await store.stepPendingAuthorization({ id, fromStep: 0, next, now, ...operation() })
     await store.putGrant({ record: grant({ id, userId: id }), now })
     expect(await store.redeemCode(redeem(id))).toBe('redeemed')
     expect(await store.rotateRefreshToken(rotate(id, 0))).toEqual({ outcome: 'rotated' })
     await store.revokeGrant({ id, reason: 'user', now, ...operation() })
-    await store.putConnection({ record: { ...connection, userId: id }, now })
+    await store.putConnection({ record: aConnection({ userId: id }), now })
     await store.claimSingleUse({ kind: 'jti', idHash: id, expiresAt: now + 60, now, ...operation() })
     const newestKid = (await store.listSigningKeys({ now })).at(-1)?.kid
-    await store.putSigningKey({ record: { ...signingKey, kid: id }, newestKid, now })
+    await store.putSigningKey({ record: aSigningKey(id), newestKid, now })
     await store.check()
   }
 
