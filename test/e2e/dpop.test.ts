@@ -2,7 +2,7 @@ import { Client, DpopSession, StreamableHTTPClientTransport } from '@modelcontex
 import * as oauth from 'oauth4webapi'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { createClientProvider } from './support/client-provider.ts'
-import { liveThrough, type StoryClient } from './support/client-story.ts'
+import { connectionOf, liveThrough, type StoryClient } from './support/client-story.ts'
 import { callTool, resultText } from './support/mcp-request.ts'
 import { createRawClient, http, type RawClient, redirectUri } from './support/raw-client.ts'
 import { type Sallyport, startSallyport } from './support/sallyport.ts'
@@ -216,16 +216,7 @@ async function createClient(): Promise<StoryClient> {
       })
       const client = new Client({ name: 'e2e', version: '1' }, { versionNegotiation: { mode: 'auto' } })
       await client.connect(transport)
-      return {
-        toolNames: async () => (await client.listTools()).tools.map(({ name }) => name),
-        async call(name, args = {}) {
-          const { content } = await client.callTool({ name, arguments: args })
-          const [first] = content as { text?: string }[]
-          return first?.text ?? ''
-        },
-        finishAuth: parameters => transport.finishAuth(parameters),
-        close: () => client.close(),
-      }
+      return connectionOf(client, parameters => transport.finishAuth(parameters))
     },
   }
 }

@@ -1,7 +1,7 @@
 import { Client, StreamableHTTPClientTransport } from '@modelcontextprotocol/client'
 import { afterEach, describe, expect, it } from 'vitest'
 import { createClientProvider } from './support/client-provider.ts'
-import { liveThrough, type StoryClient, signInFor } from './support/client-story.ts'
+import { connectionOf, liveThrough, type StoryClient, signInFor } from './support/client-story.ts'
 import { type MetadataDocument, serveMetadataDocument } from './support/metadata-document.ts'
 import { type Sallyport, startSallyport } from './support/sallyport.ts'
 
@@ -24,16 +24,7 @@ function createClient(mcpUrl: string, mode: Mode, clientMetadataUrl?: string): S
       const client = new Client({ name: 'e2e', version: '1' }, { versionNegotiation: { mode } })
       await client.connect(transport)
       expect(client.getNegotiatedProtocolVersion()).toBe(mode === 'legacy' ? '2025-11-25' : '2026-07-28')
-      return {
-        toolNames: async () => (await client.listTools()).tools.map(({ name }) => name),
-        async call(name, args = {}) {
-          const { content } = await client.callTool({ name, arguments: args })
-          const [first] = content as { text?: string }[]
-          return first?.text ?? ''
-        },
-        finishAuth: parameters => transport.finishAuth(parameters),
-        close: () => client.close(),
-      }
+      return connectionOf(client, parameters => transport.finishAuth(parameters))
     },
   }
 }

@@ -2,7 +2,7 @@ import { Client } from '@modelcontextprotocol/sdk/client/index.js'
 import { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/streamableHttp.js'
 import { afterEach, expect, it } from 'vitest'
 import { createClientProvider } from './support/client-provider.ts'
-import { liveThrough, type StoryClient } from './support/client-story.ts'
+import { connectionOf, liveThrough, type StoryClient } from './support/client-story.ts'
 import { type MetadataDocument, serveMetadataDocument } from './support/metadata-document.ts'
 import { type Sallyport, startSallyport } from './support/sallyport.ts'
 
@@ -22,16 +22,7 @@ function createClient(mcpUrl: string, clientMetadataUrl?: string): StoryClient {
       const transport = new StreamableHTTPClientTransport(new URL(mcpUrl), { authProvider: provider })
       const client = new Client({ name: 'e2e', version: '1' })
       await client.connect(transport)
-      return {
-        toolNames: async () => (await client.listTools()).tools.map(({ name }) => name),
-        async call(name, args = {}) {
-          const { content } = await client.callTool({ name, arguments: args })
-          const [first] = content as { text?: string }[]
-          return first?.text ?? ''
-        },
-        finishAuth: parameters => transport.finishAuth(parameters.get('code') ?? ''),
-        close: () => client.close(),
-      }
+      return connectionOf(client, parameters => transport.finishAuth(parameters.get('code') ?? ''))
     },
   }
 }

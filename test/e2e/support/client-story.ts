@@ -14,6 +14,25 @@ export interface Connection {
   close(): Promise<void>
 }
 
+/** What the clients of both SDKs have alike. */
+interface SdkClient {
+  listTools(): Promise<{ tools: { name: string }[] }>
+  callTool(call: { name: string; arguments: Record<string, unknown> }): Promise<Record<string, unknown>>
+  close(): Promise<void>
+}
+
+/** The connection of a client that is connected. */
+export const connectionOf = (client: SdkClient, finishAuth: Connection['finishAuth']): Connection => ({
+  toolNames: async () => (await client.listTools()).tools.map(({ name }) => name),
+  async call(name, args = {}) {
+    const { content } = await client.callTool({ name, arguments: args })
+    const [first] = content as { text?: string }[]
+    return first?.text ?? ''
+  },
+  finishAuth,
+  close: () => client.close(),
+})
+
 /** A client under test: its memory outlives its connections. */
 export interface StoryClient {
   memory: ClientMemory
