@@ -27,10 +27,18 @@ async function readBytes(request: Request, limit: number): Promise<Uint8Array<Ar
     const bytes = new Uint8Array(await request.arrayBuffer())
     return bytes.byteLength <= limit ? bytes : undefined
   }
-  if (!request.body) return new Uint8Array()
+  return collectBytes(request.body, limit)
+}
+
+/** A body in one piece; undefined when it has more than `limit` bytes. Null is an empty one. */
+export async function collectBytes(
+  body: ReadableStream<Uint8Array> | null,
+  limit: number,
+): Promise<Uint8Array<ArrayBuffer> | undefined> {
+  if (!body) return new Uint8Array()
   const chunks: Uint8Array[] = []
   let length = 0
-  const reader = request.body.getReader()
+  const reader = body.getReader()
   for (;;) {
     const { done, value } = await reader.read()
     if (done) break

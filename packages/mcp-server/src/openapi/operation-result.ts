@@ -1,4 +1,5 @@
 import type { CallToolResult } from '@modelcontextprotocol/server'
+import { collectBytes } from '../read-body.ts'
 import { ToolError } from '../tools/tool-error.ts'
 
 /** Longest answer that is passed on, in bytes: more than a model can read. */
@@ -25,13 +26,7 @@ export async function operationResult(response: Response): Promise<CallToolResul
 }
 
 async function readText(response: Response): Promise<string> {
-  const chunks: Uint8Array[] = []
-  let bytes = 0
-  for await (const chunk of response.body ?? []) {
-    bytes += chunk.byteLength
-    // Leaving the loop cancels the body.
-    if (bytes > maxBytes) throw new ToolError('The API answered more than can be shown: ask for less.')
-    chunks.push(chunk)
-  }
-  return new TextDecoder().decode(Buffer.concat(chunks))
+  const bytes = await collectBytes(response.body, maxBytes)
+  if (!bytes) throw new ToolError('The API answered more than can be shown: ask for less.')
+  return new TextDecoder().decode(bytes)
 }
