@@ -8,6 +8,9 @@ describe('variables of a URI', () => {
     ['x://{a}/y/{b}', 'x://1/y/2', { a: '1', b: '2' }],
     ['x://{+path}', 'x://a/b', { path: 'a/b' }],
     ['x://{id}', 'x://1/2', undefined],
+    ['x://{a}-{b}', 'x://1-2-3', { a: '1-2', b: '3' }],
+    ['x://{ids*}', 'x://1,2', { ids: ['1', '2'] }],
+    ['x://{id}{?q,page}', 'x://1?q=a%26b&page=2', { id: '1', q: 'a&b', page: '2' }],
     ['x://{id}', 'y://1', undefined],
   ])('%s of %s', (template, uri, variables) => {
     expect(compileTemplate(template).match(uri)).toEqual(variables)
@@ -25,4 +28,14 @@ describe('variables of a URI', () => {
   ])('a handler never gets %s', (_, template, uri) => {
     expect(compileTemplate(template).match(uri)).toBeUndefined()
   })
+})
+
+it('R196: a URI that can be shared between variables in very many ways is read in one go', () => {
+  const { match } = compileTemplate('x://{a}-{b}-{c}-{d}')
+  expect(match(`x://${'-'.repeat(16_000)}/`)).toBeUndefined()
+  expect(match(`x://${'-'.repeat(16_000)}`)).toMatchObject({ b: '-', d: '-' })
+})
+
+it('an expression without a variable stops at start', () => {
+  expect(() => compileTemplate('x://{}')).toThrow(/not a URI template/)
 })

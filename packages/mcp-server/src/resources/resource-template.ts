@@ -1,5 +1,6 @@
 import { UriTemplate } from '@modelcontextprotocol/server'
 import { ConfigurationError } from '@sallyport/oauth'
+import { compileUriPattern } from './uri-pattern.ts'
 
 /** Names in `{…}` of a URI template (RFC 6570) → what a handler gets for them. */
 export type VariablesOf<Uri extends string> = string extends Uri
@@ -31,6 +32,9 @@ export interface ResourceTemplateMatcher {
   match(uri: string): Record<string, string | string[]> | undefined
 }
 
+/** Longer URIs fit no template, in characters: nobody could ask for one over HTTP. */
+const maxUriLength = 16_384
+
 /** Whether a URI has variables. */
 export const isTemplate = (uri: string): boolean => /[{}]/.test(uri)
 
@@ -41,9 +45,10 @@ export const isTemplate = (uri: string): boolean => /[{}]/.test(uri)
  */
 export function compileTemplate(template: string): ResourceTemplateMatcher {
   let compiled: UriTemplate
+  let pattern: ReturnType<typeof compileUriPattern>
   try {
     compiled = new UriTemplate(template)
-    compiled.match('x:')
+    pattern = compileUriPattern(template)
   } catch (cause) {
     throw new ConfigurationError(`Resource "${template}" is not a URI template of RFC 6570.`, { cause })
   }
@@ -68,15 +73,10 @@ export function compileTemplate(template: string): ResourceTemplateMatcher {
   return {
     variableNames: compiled.variableNames,
     match(uri) {
-      let raw: Record<string, string | string[]> | null
-      try {
-        raw = compiled.match(uri)
-      } catch {
-        return undefined
-      }
-      if (!raw) return undefined
+      const read = uri.length <= maxUriLength ? pattern(uri) : undefined
+      if (!read) return undefined
       const variables: [string, string | string[]][] = []
-      for (const [name, value] of Object.entries(raw)) {
+      for (const [name, value] of read) {
         const decoded = [value].flat().map(each => decode(each, name))
         if (!decoded.every(each => each !== undefined)) return undefined
         variables.push([name, Array.isArray(value) ? decoded : decoded[0]!])
