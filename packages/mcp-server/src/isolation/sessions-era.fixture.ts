@@ -93,8 +93,11 @@ async function disturb(call: Call, asked: unknown, at: number, world: World): Pr
     drained(intruder.send('GET', { ...here, ...eventId })),
   ])
   expect(refused.map(({ status }) => status)).toEqual([404, 404, 404])
+  // A question that is not of their session: nobody hears the answer.
+  const own = legacyHeaders(sessions[other])
+  expect((await drained(intruder.send('POST', own, { id: asked, result }))).status).toBe(202)
   // An event that is not of their session: nothing follows it there.
-  const resumed = await intruder.send('GET', { ...legacyHeaders(sessions[other]), ...eventId })
+  const resumed = await intruder.send('GET', { ...own, ...eventId })
   const followed: Message[] = []
   for await (const message of resumed.messages) followed.push(message)
   expect([resumed.status, followed]).toEqual([200, []])

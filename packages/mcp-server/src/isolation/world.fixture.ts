@@ -11,7 +11,7 @@ export interface World {
   textOf: (call: Pick<Call, 'who' | 'round'>, at: number | 'end') => string
   /** Session ids of the 2025 era. */
   sessions: Partial<Record<Who, string>>
-  /** JSON-RPC ids of questions the server asked. */
+  /** JSON-RPC ids of questions the server asked in sessions. */
   questions: Record<Who, Set<unknown>>
   /** What went wrong on the server's side. */
   strange: unknown[]

@@ -43,6 +43,14 @@ describe('what a session follows', () => {
     expect(told).toEqual(['session', 'session', 'session'])
   })
 
+  it('R22: has addresses of a length that can be kept for many sessions', async () => {
+    const { open } = setUp()
+    const session = open()
+    await expect(session.add(`notes://${'x'.repeat(2_048)}`)).rejects.toThrow(/too long/)
+    await session.add(`notes://${'x'.repeat(2_000)}`)
+    expect([...session]).toHaveLength(1)
+  })
+
   it('R160: is of no other session, even if somebody moved it there', async () => {
     const { open, keeping } = setUp()
     await open().add('notes://1')

@@ -7,6 +7,9 @@ import { digestOf } from './session-ticket.ts'
 /** How many resources one session follows at most. */
 const maxSubscriptions = 1_000
 
+/** How long the address of one may be, in characters: each is kept for as long as the session. */
+const maxUriLength = 2_048
+
 /** Where subscriptions of sessions are kept, and how. */
 export interface SubscriptionKeeping extends Omit<EventKeeping, 'store'> {
   store: Pick<SessionStore, 'putSubscription' | 'deleteSubscription' | 'listSubscriptions'>
@@ -54,6 +57,9 @@ export function createKeptSubscriptions(
     add: uri =>
       kept(async () => {
         if (uris.has(uri)) return
+        if (uri.length > maxUriLength) {
+          throw new ProtocolError(ProtocolErrorCode.InvalidParams, 'The URI is too long to be followed.')
+        }
         const outcome = await store.putSubscription({
           session: key,
           idHash: digestOf(uri),

@@ -4,20 +4,29 @@ import {
   isJSONRPCNotification,
   type JSONRPCMessage,
   type McpServer,
+  type RequestId,
   type ServerContext,
   WebStandardStreamableHTTPServerTransport,
 } from '@modelcontextprotocol/server'
 import type { Subscriptions } from '../calls/subscriptions.ts'
 import type { ClientExchange, Waiting } from '../elicit/exchange.ts'
 import { createSessionExchange } from '../elicit/session-exchange.ts'
+import { jsonResponse } from '../json-response.ts'
 import { createEventLog, type EventKeeping, type EventLog } from './event-log.ts'
 import { createKeptSubscriptions, type SubscriptionKeeping } from './kept-subscriptions.ts'
-import { resumedStream, splitResumption } from './resumed-stream.ts'
+import { createQuestionIds, type QuestionIds } from './question-ids.ts'
+import { createResumption, splitResumption } from './resumed-stream.ts'
 import type { SessionTicket } from './session-ticket.ts'
 import { createSessionTransport, requestIdOf } from './session-transport.ts'
 
 /** How often a session with calls under way looks for what its client told another process, in milliseconds. */
 const relayMs = 500
+
+/** Ids of calls that can be cancelled from another process, in characters. */
+const maxIdLength = 200
+
+/** How many calls of one session may be under way: its client may go away from each without ending it. */
+const maxCalls = 100
 
 /** How long clients wait before they take up a stream again, in milliseconds. */
 const retryMs = 1_000
@@ -58,9 +67,10 @@ export async function openLiveSession(
     eventStore: log,
     retryInterval: retryMs,
   })
-  const transport = createSessionTransport(inner, replica, message => {
-    const name = nameOfForeign(message)
-    if (name !== undefined) log.leave(name, message).catch(onError)
+  const ids = createQuestionIds(key, replica)
+  const transport = createSessionTransport(inner, ids, message => {
+    const left = leftFor(message, ids)
+    if (left) log.leave(left.name, left.message).catch(onError)
   })
   const subscriptions = createKeptSubscriptions({ key, expiresAt: ticket.expiresAt }, keeping)
   if (!session.isNew) await subscriptions.reload()
@@ -74,6 +84,7 @@ export async function openLiveSession(
 
   let timer: NodeJS.Timeout | undefined
   const closed = new AbortController()
+  const resume = createResumption({ log, sessionId: id, closed: closed.signal })
   const isBusy = () => transport.calls.size > 0 || transport.questions.size > 0
   /** While calls are under way: what their client said where another process heard it. */
   const schedule = () => {
@@ -91,15 +102,11 @@ export async function openLiveSession(
       return isBusy()
     },
     async handle(request, handed) {
+      if (transport.calls.size + requestsIn(handed.parsedBody) > maxCalls) return tooManyCalls()
       const lastEventId = request.method === 'GET' ? request.headers.get('last-event-id') : null
       const foreign = lastEventId === null ? undefined : splitResumption(request, lastEventId, replica)
       const response = foreign
-        ? await resumedStream(foreign, {
-            log,
-            sessionId: id,
-            closed: closed.signal,
-            open: own => inner.handleRequest(own, handed),
-          })
+        ? await resume(foreign, own => inner.handleRequest(own, handed))
         : await inner.handleRequest(request, handed)
       schedule()
       return response
@@ -117,16 +124,41 @@ export async function openLiveSession(
   }
 }
 
-/** What is left for another process: the answer to its question, or that its call is cancelled. */
-function nameOfForeign(message: JSONRPCMessage): string | undefined {
+/**
+ * What is left for another process: the answer to its question, or that its call is cancelled. Anything else would be
+ * kept for nobody; and of a cancellation no more than that it is one.
+ */
+function leftFor(
+  message: JSONRPCMessage,
+  ids: QuestionIds,
+): { name: string; message: JSONRPCMessage } | undefined {
   if (isJSONRPCNotification(message)) {
-    const id = requestIdOf(message)
-    return id === undefined ? undefined : cancelName(id)
+    const { jsonrpc, method } = message
+    const requestId = requestIdOf(message)
+    if (requestId === undefined || String(requestId).length > maxIdLength) return undefined
+    return { name: cancelName(requestId), message: { jsonrpc, method, params: { requestId } } }
   }
-  return 'id' in message && /^[\w-]{8}\.\d+$/.test(String(message.id))
-    ? answerName(String(message.id))
-    : undefined
+  const { id } = message as { id?: RequestId }
+  return id !== undefined && ids.isOurs(id) ? { name: answerName(String(id)), message } : undefined
 }
+
+/** How many requests a body brings. */
+const requestsIn = (body: unknown): number =>
+  [body].flat().filter(message => isRecord(message) && 'method' in message && 'id' in message).length
+
+const isRecord = (value: unknown): value is Record<string, unknown> =>
+  typeof value === 'object' && value !== null
+
+const tooManyCalls = (): Response =>
+  jsonResponse(
+    {
+      jsonrpc: '2.0',
+      id: null,
+      error: { code: -32000, message: 'Too many calls are under way: end some, or try again.' },
+    },
+    429,
+    { 'Retry-After': '5' },
+  )
 
 const answerName = (id: string) => `answer:${id}`
 const cancelName = (id: string | number) => `cancel:${JSON.stringify(id)}`

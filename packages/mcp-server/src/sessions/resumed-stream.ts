@@ -27,58 +27,84 @@ export function splitResumption(
   return place && place.replica !== replica ? { place, request } : undefined
 }
 
+/** How many streams of other processes one session follows at a time. */
+const maxFollowed = 20
+
 /**
- * Goes on with a stream of another process: what its client has not seen, and what that process still writes, up to the
- * answer. A stream that a GET had opened goes on as this process's own.
+ * Creates the way on with streams of other processes: what their client has not seen, and what those processes still
+ * write, up to the answer. A stream that a GET had opened goes on as this process's own. Each of the others is looked for
+ * in the store again and again, even when there is none: a session follows a few of them, of each one at a time, and the
+ * oldest makes room (R22).
  */
-export async function resumedStream(
-  { place, request }: Resumption,
-  options: {
-    log: EventLog
-    sessionId: string
-    /** Aborted when the session is closed: its streams end with it, whoever began them (R157). */
-    closed: AbortSignal
-    open: (request: Request) => Promise<Response>
-  },
-): Promise<Response> {
-  const { log, sessionId } = options
-  if (place.streamId === standaloneStream) {
-    const missed = await log.readAfter(place)
-    const headers = new Headers(request.headers)
-    headers.delete('last-event-id')
-    const own = await options.open(new Request(request, { headers }))
-    return own.body && own.ok ? new Response(precededBy(missed.map(sseEvent), own.body), own) : own
+export function createResumption(options: {
+  log: Pick<EventLog, 'readAfter'>
+  sessionId: string
+  /** Aborted when the session is closed: its streams end with it, whoever began them (R157). */
+  closed: AbortSignal
+}): (resumption: Resumption, open: (request: Request) => Promise<Response>) => Promise<Response> {
+  const { log, sessionId, closed } = options
+  const followed = new Map<string, AbortController>()
+
+  const begin = ({ replica, streamId }: EventPlace) => {
+    const name = `${replica}_${streamId}`
+    const ended = new AbortController()
+    followed.get(name)?.abort()
+    followed.delete(name)
+    const [oldest] = followed
+    if (oldest && followed.size >= maxFollowed) {
+      oldest[1].abort()
+      followed.delete(oldest[0])
+    }
+    followed.set(name, ended)
+    return {
+      signal: AbortSignal.any([ended.signal, closed]),
+      end() {
+        ended.abort()
+        if (followed.get(name) === ended) followed.delete(name)
+      },
+    }
   }
-  const ended = new AbortController()
-  const signal = AbortSignal.any([request.signal, ended.signal, options.closed])
-  const encoder = new TextEncoder()
-  let position = place.position
-  const body = new ReadableStream<Uint8Array>({
-    async pull(controller) {
-      const deadline = performance.now() + silenceMs
-      while (!signal.aborted) {
-        const events = await log.readAfter({ ...place, position })
-        for (const event of events) {
-          position = event.position
-          controller.enqueue(encoder.encode(sseEvent(event)))
+
+  return async ({ place, request }, open) => {
+    if (place.streamId === standaloneStream) {
+      const missed = await log.readAfter(place)
+      const headers = new Headers(request.headers)
+      headers.delete('last-event-id')
+      const own = await open(new Request(request, { headers }))
+      return own.body && own.ok ? new Response(precededBy(missed.map(sseEvent), own.body), own) : own
+    }
+    const { signal: following, end } = begin(place)
+    const signal = AbortSignal.any([request.signal, following])
+    const encoder = new TextEncoder()
+    let position = place.position
+    const body = new ReadableStream<Uint8Array>({
+      async pull(controller) {
+        const deadline = performance.now() + silenceMs
+        while (!signal.aborted) {
+          const events = await log.readAfter({ ...place, position })
+          for (const event of events) {
+            position = event.position
+            controller.enqueue(encoder.encode(sseEvent(event)))
+          }
+          if (events.some(({ message }) => 'result' in message || 'error' in message)) break
+          if (events.length > 0) return
+          if (performance.now() > deadline) break
+          await pause(pollMs, undefined, { signal, ref: false }).catch(() => {})
         }
-        if (events.some(({ message }) => 'result' in message || 'error' in message)) return controller.close()
-        if (events.length > 0) return
-        if (performance.now() > deadline) return controller.close()
-        await pause(pollMs, undefined, { signal, ref: false }).catch(() => {})
-      }
-      controller.close()
-    },
-    cancel: () => ended.abort(),
-  })
-  return new Response(body, {
-    headers: {
-      'Content-Type': 'text/event-stream',
-      'Cache-Control': 'no-cache, no-transform',
-      'X-Accel-Buffering': 'no',
-      'Mcp-Session-Id': sessionId,
-    },
-  })
+        end()
+        controller.close()
+      },
+      cancel: end,
+    })
+    return new Response(body, {
+      headers: {
+        'Content-Type': 'text/event-stream',
+        'Cache-Control': 'no-cache, no-transform',
+        'X-Accel-Buffering': 'no',
+        'Mcp-Session-Id': sessionId,
+      },
+    })
+  }
 }
 
 /** JSON has no line breaks, and ids are ours: nothing can leave its field (R200). */

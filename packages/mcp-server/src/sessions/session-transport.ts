@@ -9,6 +9,7 @@ import {
   type Transport,
   type WebStandardStreamableHTTPServerTransport,
 } from '@modelcontextprotocol/server'
+import type { QuestionIds } from './question-ids.ts'
 
 /** A session's transport as its server object sees it. */
 export interface SessionTransport extends Transport {
@@ -23,20 +24,18 @@ export interface SessionTransport extends Transport {
 const cancelled = 'notifications/cancelled'
 
 /**
- * Puts the name of this process into the ids of its requests to the client. A session may be served by several
- * processes, each with a server object that counts its requests from 0: an answer finds the one that asked, and is never
- * taken for the answer to another's question.
+ * Gives requests to the client ids that say which process asks: an answer finds the one that asked, and is never taken
+ * for the answer to another's question.
  *
- * @param onForeign gets answers and cancellations that are for another process
+ * @param onForeign gets answers and cancellations that are for another process, if they are for any
  */
 export function createSessionTransport(
   inner: WebStandardStreamableHTTPServerTransport,
-  replica: string,
+  ids: QuestionIds,
   onForeign: (message: JSONRPCMessage) => void,
 ): SessionTransport {
   const calls = new Set<RequestId>()
   const questions = new Set<string>()
-  const prefix = `${replica}.`
 
   const outer: SessionTransport = {
     calls,
@@ -50,12 +49,12 @@ export function createSessionTransport(
     async send(message, { relatedRequestId } = {}) {
       const options = relatedRequestId === undefined ? {} : { relatedRequestId }
       if (isJSONRPCRequest(message)) {
-        const id = `${prefix}${message.id}`
+        const id = ids.of(message.id)
         questions.add(id)
         return inner.send({ ...message, id }, options)
       }
       if (isJSONRPCNotification(message) && message.method === cancelled) {
-        const id = `${prefix}${requestIdOf(message)}`
+        const id = ids.of(requestIdOf(message) ?? '')
         questions.delete(id)
         return inner.send({ ...message, params: { ...message.params, requestId: id } }, options)
       }
@@ -70,12 +69,10 @@ export function createSessionTransport(
     extra?: Parameters<NonNullable<Transport['onmessage']>>[1],
   ): void {
     if (isJSONRPCResultResponse(message) || isJSONRPCErrorResponse(message)) {
-      const id = String(message.id)
-      if (!id.startsWith(prefix)) onForeign(message)
+      const id = ids.numberOf(message.id ?? '')
+      if (id === undefined) onForeign(message)
       // An answer that comes twice, or to a question that was taken back, is nobody's.
-      else if (questions.delete(id)) {
-        outer.onmessage?.({ ...message, id: Number(id.slice(prefix.length)) }, extra)
-      }
+      else if (questions.delete(String(message.id))) outer.onmessage?.({ ...message, id }, extra)
     } else if (isJSONRPCNotification(message) && message.method === cancelled) {
       const id = requestIdOf(message)
       if (id === undefined || !calls.delete(id)) onForeign(message)

@@ -288,6 +288,44 @@ describe('a session', () => {
     expect(await open).toEqual([])
   })
 
+  it('R171: those who are not signed in never have all of it, however long their calls take', async () => {
+    const { server, client, signIn } = await setUp({ sessions: { total: 4 } })
+    let end = () => {}
+    goOn = new Promise(resolve => {
+      end = resolve
+    })
+    const strangers = Array.from({ length: 3 }, () => createRawClient())
+    for (const stranger of strangers) {
+      await stranger.initialize(server)
+      if (stranger.sessionId) await allOf(eventsOf(await stranger.call(server, 1, 'slow')))
+    }
+    expect(strangers.map(({ sessionId }) => sessionId !== undefined)).toEqual([true, true, false])
+    const bob = createRawClient(await signIn('bob'))
+    expect((await bob.initialize(server)).headers.has('mcp-session-id')).toBe(true)
+    expect((await client.call(server, 1, 'greet')).status).toBe(200)
+    end()
+  })
+
+  it('R196: a client that goes away from its calls without ending them has a hundred of them at most', async () => {
+    const { server, client, signIn } = await setUp()
+    let last: StreamEvent | undefined
+    for (let id = 1; id <= 100; id++) {
+      const stream = eventsOf(await client.call(server, id, 'ask', { what: 'word' }))
+      last = await question(stream)
+      await stream.return(undefined)
+    }
+    const refused = await client.call(server, 101, 'greet')
+    expect([refused.status, refused.headers.get('retry-after')]).toEqual([429, '5'])
+    expect(await refused.json()).toMatchObject({ error: { code: -32000 } })
+    // Others go on, and so does whatever ends a call.
+    const bob = createRawClient(await signIn('bob'))
+    await bob.initialize(server)
+    expect((await bob.call(server, 1, 'greet')).status).toBe(200)
+    await client.post(server, { method: 'notifications/cancelled', params: { requestId: 1 } })
+    expect((await client.call(server, 101, 'greet')).status).toBe(200)
+    expect((await client.post(server, word(last?.message?.id, 'late'))).status).toBe(202)
+  })
+
   it('a server that stops does not wait for people: their calls end at once, and can be made again', async () => {
     const { server, client } = await setUp()
     const stream = eventsOf(await client.call(server, 1, 'ask', { what: 'word' }))
@@ -408,6 +446,26 @@ describe('a stream that broke', () => {
 })
 
 describe('in several processes', () => {
+  it('R22: what is for no other process is not kept for one', async () => {
+    const store = createMemoryStore({ tenant: 'default' })
+    const append = vi.spyOn(store, 'appendEvent')
+    const left = () => append.mock.calls.filter(([{ stream }]) => stream.includes(':left:')).length
+    const { servers, client } = await setUp({ processes: 2, store })
+    const [a, b] = servers as [Server, Server]
+    const stream = eventsOf(await client.call(a, 1, 'ask', { what: 'word' }))
+    const id = String((await question(stream)).message?.id)
+    const other = id.replace(/\.\d+\./, '.77.')
+    for (const made of [1, 'x', 'AAAAAAAA.1', other, `${id}A`]) {
+      expect((await client.post(b, word(made, 'x'.repeat(10_000)))).status).toBe(202)
+    }
+    const long = { requestId: 'x'.repeat(10_000) }
+    await client.post(b, { method: 'notifications/cancelled', params: long })
+    expect(left()).toBe(0)
+    await client.post(b, word(id, 'there'))
+    expect(JSON.stringify((await answer(stream)).message)).toContain('said there to word')
+    expect(left()).toBe(1)
+  })
+
   it('the answer to a question finds the process that asked', async () => {
     const { servers, client } = await setUp({ processes: 2 })
     const [a, b] = servers as [Server, Server]

@@ -25,7 +25,10 @@ export interface SessionOptions {
   when?: 'needed' | 'always' | 'never'
   /** Held per user and client; the one used least lately makes room. Default 20. */
   perCaller?: number
-  /** Held in all; when they are all busy, new clients are served without a session. Default 1000. */
+  /**
+   * Held in all, half of them at most for callers who are not signed in; when they are all busy, new clients are served
+   * without a session. Default 1000.
+   */
   total?: number
   /** After how long without a request the memory of a session is freed, in seconds. Default 1800. */
   idleSeconds?: number
@@ -128,7 +131,7 @@ export function createSessions(
   const makeRoom = (principal: string): boolean => {
     const mine = [...held].filter(([, session]) => session.principal === principal)
     // R22 of sessions: nobody fills the memory, and those who are not signed in do not push out those who are.
-    if (principal !== anybody && mine.length >= perCaller) return freeOneOf(mine)
+    if (mine.length >= (principal === anybody ? total / 2 : perCaller)) return freeOneOf(mine)
     if (held.size < total) return true
     const isAnybodys = ([, session]: [string, HeldSession]) => session.principal === anybody
     return freeOneOf([...held].filter(isAnybodys)) || (principal !== anybody && freeOneOf([...held]))
