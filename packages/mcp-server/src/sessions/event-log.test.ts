@@ -96,6 +96,28 @@ describe('the events of a session', () => {
     expect(errors).toHaveLength(1)
   })
 
+  it('R196: a store that does not answer holds no more than a thousand of them in memory', async () => {
+    const store = createMemoryStore()
+    let answer = () => {}
+    const hanging = new Promise<void>(resolve => {
+      answer = resolve
+    })
+    let asked = 0
+    const appendEvent: typeof store.appendEvent = async step => {
+      asked++
+      await hanging
+      return store.appendEvent(step)
+    }
+    const { log } = setUp({ store: { appendEvent, readEvents: step => store.readEvents(step) } })
+    for (let id = 1; id <= 1_500; id++) await log.storeEvent(`stream-${id}`, message(id))
+    answer()
+    const after = await log.storeEvent('after', message(0))
+    await log.readAfter({ ...parseEventId(after)!, position: 0 })
+    expect(asked).toBe(1_000)
+    await log.storeEvent('later', message(1))
+    expect(await log.readAfter({ replica: 'replica1', streamId: 'later', position: 0 })).toHaveLength(1)
+  })
+
   it.each(['', 'x', 'replica1_1', 'replica1_x_one', 'replica1_1_one\nid: 2', 'replica1_1_a b'])(
     'R200: %j is no event id',
     id => {

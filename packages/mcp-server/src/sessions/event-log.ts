@@ -1,11 +1,15 @@
 import type { EventStore, JSONRPCMessage } from '@modelcontextprotocol/server'
 import type { Clock, Sealer, SessionStore } from '@sallyport/oauth'
+import { createStreamPositions } from './stream-positions.ts'
 
 /** How long an event can be asked for again, in seconds. */
 const eventSeconds = 600
 
 /** How many events of one stream can be asked for again. */
 const eventsPerStream = 256
+
+/** How many events of a session may wait for a store that is slow; more can not be asked for again. */
+const maxUnwritten = 1_000
 
 /** Where events of sessions are kept, and how. */
 export interface EventKeeping {
@@ -55,7 +59,8 @@ export interface EventLog extends EventStore {
  */
 export function createEventLog(sessionKey: string, keeping: EventKeeping): EventLog {
   const { store, sealer, tenant, clock, replica, onError } = keeping
-  const positions = new Map<string, number>()
+  const positions = createStreamPositions()
+  let unwritten = 0
   let written: Promise<void> = Promise.resolve()
 
   const nameOf = (maker: string, streamId: string) => `${sessionKey}:${maker}:${streamId}`
@@ -80,10 +85,13 @@ export function createEventLog(sessionKey: string, keeping: EventKeeping): Event
     async storeEvent(streamId, message) {
       // What primes a stream is empty, comes first, and need not be kept.
       const isPriming = Object.keys(message).length === 0
-      const position = isPriming ? 0 : (positions.get(streamId) ?? 0) + 1
-      if (!isPriming) {
-        positions.set(streamId, position)
-        written = written.then(() => append(nameOf(replica, streamId), position, message)).catch(onError)
+      const position = isPriming ? 0 : positions.next(streamId, 'result' in message || 'error' in message)
+      if (!isPriming && unwritten < maxUnwritten) {
+        unwritten++
+        written = written
+          .then(() => append(nameOf(replica, streamId), position, message))
+          .catch(onError)
+          .finally(() => unwritten--)
       }
       return formatEventId({ replica, position, streamId })
     },
@@ -104,7 +112,7 @@ export function createEventLog(sessionKey: string, keeping: EventKeeping): Event
         }
         // An event that could not be kept must not be waited for.
         if ((await log.readAfter({ ...place, position })).length === 0) break
-      } while (position < (positions.get(streamId) ?? 0))
+      } while (position < positions.of(streamId))
       return streamId
     },
     async readAfter({ replica: maker, streamId, position: after }) {
