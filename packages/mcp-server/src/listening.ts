@@ -1,4 +1,5 @@
 import type { Clock } from '@sallyport/oauth'
+import { boundUnread } from './bound-unread.ts'
 import { jsonResponse } from './json-response.ts'
 import { anybody, principalOf } from './principal.ts'
 import type { Caller, ClientCaller } from './tools/call-context.ts'
@@ -79,24 +80,9 @@ export function createListening(options: {
 
 /** The same answer; `over` is called when it has been read, or nobody reads it any more. */
 function whenOver(response: Response, over: () => void): Response {
-  const reader = response.body?.getReader()
-  if (!reader) {
-    over()
-    return response
-  }
-  const body = new ReadableStream<Uint8Array>({
-    async pull(controller) {
-      const { done, value } = await reader.read()
-      if (!done) return controller.enqueue(value)
-      over()
-      controller.close()
-    },
-    cancel(reason) {
-      over()
-      return reader.cancel(reason)
-    },
-  })
-  return new Response(body, response)
+  if (response.body) return new Response(boundUnread(response.body, over), response)
+  over()
+  return response
 }
 
 const tooMany = (): Response =>

@@ -8,6 +8,7 @@ import {
   type ServerContext,
   WebStandardStreamableHTTPServerTransport,
 } from '@modelcontextprotocol/server'
+import { boundUnread } from '../bound-unread.ts'
 import type { Subscriptions } from '../calls/subscriptions.ts'
 import type { ClientExchange, Waiting } from '../elicit/exchange.ts'
 import { createSessionExchange } from '../elicit/session-exchange.ts'
@@ -15,7 +16,7 @@ import { jsonResponse } from '../json-response.ts'
 import { createEventLog, type EventKeeping, type EventLog } from './event-log.ts'
 import { createKeptSubscriptions, type SubscriptionKeeping } from './kept-subscriptions.ts'
 import { createQuestionIds, type QuestionIds } from './question-ids.ts'
-import { createResumption, splitResumption } from './resumed-stream.ts'
+import { createResumption, isStandalone, splitResumption } from './resumed-stream.ts'
 import type { SessionTicket } from './session-ticket.ts'
 import { createSessionTransport, requestIdOf } from './session-transport.ts'
 
@@ -97,6 +98,14 @@ export async function openLiveSession(
     timer.unref()
   }
 
+  const answer: LiveSession['handle'] = async (request, handed) => {
+    const response = await inner.handleRequest(request, handed)
+    // It stays open for as long as the session, and whoever takes it up again gets what was left.
+    return isStandalone(request) && response.body
+      ? new Response(boundUnread(response.body), response)
+      : response
+  }
+
   return {
     get isBusy() {
       return isBusy()
@@ -106,8 +115,8 @@ export async function openLiveSession(
       const lastEventId = request.method === 'GET' ? request.headers.get('last-event-id') : null
       const foreign = lastEventId === null ? undefined : splitResumption(request, lastEventId, replica)
       const response = foreign
-        ? await resume(foreign, own => inner.handleRequest(own, handed))
-        : await inner.handleRequest(request, handed)
+        ? await resume(foreign, own => answer(own, handed))
+        : await answer(request, handed)
       schedule()
       return response
     },

@@ -5,6 +5,13 @@ import { parseEventId } from './event-log.ts'
 /** The SDK's name of the stream that a plain GET opens. */
 const standaloneStream = '_GET_stream'
 
+/** Whether a request opens the stream beside all calls, or takes it up again. */
+export function isStandalone({ method, headers }: Request): boolean {
+  if (method !== 'GET') return false
+  const lastEventId = headers.get('last-event-id')
+  return lastEventId === null || parseEventId(lastEventId)?.streamId === standaloneStream
+}
+
 /** How often a stream of another process is looked at, in milliseconds. */
 const pollMs = 500
 
