@@ -17,10 +17,27 @@ describe('redact', () => {
     ['credentials', 'authorization: basic Y2FuYXJ5', 'Y2FuYXJ5'],
     ['a query', 'GET https://api.example/path?access_token=canary failed', 'canary'],
     ['a user in a URL', 'connect redis://user:canary@host:1/0?x failed', 'canary'],
+    ['a password with an @', 'connect redis://user:ca@nary@host:1/0 failed', 'nary'],
+    ['a URL behind other text', 'see...https://app.example/cb?code=canary', 'canary'],
+    ['a URL behind a long word', `${'x'.repeat(50)}https://app.example/cb?code=canary`, 'canary'],
     ['a fragment', 'at https://app.example/cb#code=canary', 'canary'],
     ['a long opaque value', 'state 0123456789abcdefcanary0123456789', 'canary'],
   ])('R188: %s in the text of an error does not reach the log', (_, text, canary) => {
     expect(redact(text)).not.toContain(canary)
+  })
+
+  it.each(['a.', 'a://', 'abcdefghij.', 'bearer ', 'a:///@'])(
+    'R196: an error that quotes a megabyte of %j is gone through once',
+    piece => {
+      expect(redact(`${piece.repeat(1_000_000 / piece.length)} end`).length).toBeLessThanOrEqual(2_000)
+    },
+  )
+
+  it('R188: where a long text is cut, no half of a secret is left', () => {
+    const text = `${'0123456789abcdef'.repeat(1_023)} canary0123456789abcdef0123456789`
+    expect(text.length).toBeGreaterThan(16_384)
+    expect(redact(text)).toBe('[redacted]')
+    expect(redact('x-y'.repeat(10_000))).toBe('')
   })
 
   it('what an operator needs stays', () => {
