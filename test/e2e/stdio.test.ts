@@ -10,6 +10,7 @@ import {
   type StdioClient,
   spawnStdioServer,
   startStdioClient,
+  startStdioClient1,
 } from './support/stdio-client.ts'
 
 const [alice] = accounts as unknown as [Account]
@@ -30,9 +31,11 @@ afterEach(async () => {
   for (const close of closing.reverse()) await close()
 })
 
-async function start(environment: Record<string, string> = {}): Promise<StdioClient> {
-  const settings = { PORT: String(port), SALLYPORT_DIR: folder.directory, ...environment }
-  const client = await startStdioClient(settings)
+async function start(
+  environment: Record<string, string> = {},
+  connect: (environment: Record<string, string>) => Promise<StdioClient> = startStdioClient,
+): Promise<StdioClient> {
+  const client = await connect({ PORT: String(port), SALLYPORT_DIR: folder.directory, ...environment })
   closing.push(client.close)
   return client
 }
@@ -59,7 +62,7 @@ const follow = (link: string, plan?: SignInPlan) => passSignIn(createBrowser(), 
 describe('a server over stdio with an authorization server of its own', () => {
   it('lists everything, signs its user in through the browser, and steps up', async () => {
     const client = await start()
-    expect(await client.toolNames()).toEqual(['add', 'whoami', 'read-notes'])
+    expect(await client.toolNames()).toEqual(['add', 'whoami', 'read-notes', 'plan'])
     expect(await client.call('add', { a: 2, b: 3 })).toEqual({ text: '5', isError: false })
 
     const refused = await client.call('whoami')
@@ -139,7 +142,8 @@ describe('a server over stdio with an authorization server of its own', () => {
     expect((await fetch(`${origin}/mcp`, { method: 'POST', body: '{}' })).status).toBe(404)
   })
 
-  it('connects a provider through the link a tool gives', async () => {
+  /** A provider in this process, and what the server has to know of it. */
+  async function startCloud() {
     const cloud = await startUpstream({
       kind: 'oidc',
       ...credentials,
@@ -148,9 +152,42 @@ describe('a server over stdio with an authorization server of its own', () => {
     })
     closing.push(cloud.close)
     const { issuer, apiOrigin } = cloud
-    const client = await start({
-      E2E_CLOUD: JSON.stringify({ issuer, apiOrigin, clientSecret: credentials.clientSecret }),
-    })
+    const { clientSecret } = credentials
+    return { cloud, settings: { E2E_CLOUD: JSON.stringify({ issuer, apiOrigin, clientSecret }) } }
+  }
+
+  it.each([
+    ['SDK 1.x', startStdioClient1],
+    ['client 2.x', startStdioClient],
+  ])(
+    '%s: a call asks its user, model and folders, and goes on once a provider is connected',
+    async (_, connect) => {
+      const { cloud, settings } = await startCloud()
+      const browser = createBrowser()
+      const plan = { name: 'ada' }
+      const client = await start(settings, environment =>
+        connect(environment, {
+          async elicit({ mode, url = '' }) {
+            if (mode !== 'url') return { action: 'accept', content: { task: 'rest' } }
+            return { action: (await passSignIn(browser, url, plan)).status === 200 ? 'accept' : 'decline' }
+          },
+          sample: () => ({ role: 'assistant', model: 'm-1', content: { type: 'text', text: 'Well' } }),
+          roots: () => ({ roots: [{ uri: 'file:///work' }] }),
+        }),
+      )
+      const { text } = await client.call('plan')
+      expect(JSON.parse(text)).toEqual(['accept', 'rest', 'm-1', ['file:///work']])
+      await passSignIn(browser, linkOf(await client.call('whoami')), plan)
+      expect((await client.call('my-profile')).isError).toBe(false)
+      cloud.control.revokeGrant(alice.sub)
+      cloud.control.expireAccessTokens()
+      expect(JSON.parse((await client.call('my-profile')).text)).toMatchObject({ name: alice.name })
+    },
+  )
+
+  it('connects a provider through the link a tool gives', async () => {
+    const { cloud, settings } = await startCloud()
+    const client = await start(settings)
     const plan = { name: 'ada' }
     await follow(linkOf(await client.call('whoami')), plan)
     expect(JSON.parse((await client.call('my-profile')).text)).toMatchObject({ name: alice.name })

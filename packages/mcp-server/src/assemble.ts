@@ -20,6 +20,7 @@ import { shareChanges } from './calls/shared-changes.ts'
 import { createClientAddress } from './client-address.ts'
 import type { Config } from './config.ts'
 import type { Served } from './create-mcp-app.ts'
+import { type ConnectionAsking, createConnectionAsking } from './elicit/connection-asking.ts'
 import { defaultTiming, type ExchangeTiming } from './elicit/exchange.ts'
 import { createOpenRound } from './elicit/open-round.ts'
 import { createRequestStates } from './elicit/request-state.ts'
@@ -68,6 +69,8 @@ export interface Assembled {
   services: CallServices
   /** Calls that go on after they were answered. */
   tasks: Tasks
+  /** How calls ask a client whose connection stays. */
+  asking: ConnectionAsking
   /** Changes as they reach those who may hear of them. */
   changes: GuardedChanges
   /** Who vouches for callers; undefined where nobody does. */
@@ -341,6 +344,7 @@ export async function assemble(
     url: resource,
     services,
     tasks,
+    asking: createConnectionAsking({ openRound, timing, stopping }),
     changes,
     vouching: verifier && {
       verifyAccessToken: (value, resource) => verifier.verifyAccessToken(value, resource),

@@ -160,6 +160,7 @@ export function createServerOf<
       closing ??= (async () => {
         listening.stopAccepting()
         assembly.assembled?.served.mcp.stopAsking()
+        stdio?.stopAsking?.()
         const deadline = Date.now() + graceMs
         await withinGrace(inFlight.idle())
         await stdio?.close()

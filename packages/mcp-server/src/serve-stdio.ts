@@ -28,8 +28,11 @@ export async function serveOverStdio(
       lists,
       changes,
       exposeErrors: options.exposeErrors ?? false,
+      timing: options.questionTiming ?? {},
       emit: setup.emitter(),
       log: setup.logger(),
+      clock: options.clock ?? systemClock,
+      random: options.random ?? systemRandom,
       inFlight,
     })
   }
@@ -50,6 +53,7 @@ export async function serveOverStdio(
     config: setup.configured(),
     services: assembled.services,
     tasks: assembled.tasks,
+    asking: assembled.asking,
     changes: assembled.changes,
     resource: assembled.url,
     publicUrl: setup.publicUrlAt(port),

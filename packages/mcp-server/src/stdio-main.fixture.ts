@@ -22,6 +22,11 @@ server.tool('either', {
   auth: { anonymous: true },
   run: (_, { caller }) => caller?.userId ?? 'nobody',
 })
+server.tool('sure', {
+  description: 'Asks whether you are',
+  run: async (_, { elicit }) =>
+    (await elicit({ message: 'Sure?', schema: z.object({ yes: z.boolean() }) })).action,
+})
 server.tool('whoami', { description: 'Names you', auth: {}, run: (_, { caller }) => caller.userId })
 server.tool('secret', {
   description: 'Tells the secret',

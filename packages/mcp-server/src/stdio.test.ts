@@ -17,8 +17,12 @@ async function freePort(): Promise<number> {
 }
 
 describe.each(eras)('a %s client that starts the server as its own process', (era, versionNegotiation) => {
-  it('uses the tools that need no sign-in, and gets a link where the others need one', async () => {
-    const client = new Client({ name: 'test', version: '1' }, { versionNegotiation })
+  it('uses the tools that need no sign-in, is asked by one of them, and gets a link where the others need one', async () => {
+    const client = new Client(
+      { name: 'test', version: '1' },
+      { versionNegotiation, capabilities: { elicitation: { form: {} } } },
+    )
+    client.setRequestHandler('elicitation/create', async () => ({ action: 'decline' }))
     await client.connect(
       new StdioClientTransport({
         command: process.execPath,
@@ -31,13 +35,14 @@ describe.each(eras)('a %s client that starts the server as its own process', (er
       }),
     )
     const { tools } = await client.listTools()
-    expect(tools.map(({ name }) => name)).toEqual(['hello', 'either', 'whoami', 'secret', 'typed'])
+    expect(tools.map(({ name }) => name)).toEqual(['hello', 'either', 'sure', 'whoami', 'secret', 'typed'])
     const call = async (name: string) => {
       const { content, isError } = await client.callTool({ name, arguments: {} })
       return [content[0]?.type === 'text' && content[0].text, isError === true]
     }
     expect(await call('hello')).toEqual(['hello', false])
     expect(await call('either')).toEqual(['nobody', false])
+    expect(await call('sure')).toEqual(['decline', false])
     const link =
       /^Sign in first\. Open this link in a browser on this computer, then try again: http:\/\/127\.0\.0\.1:\d+\/sign-in\/\S+$/
     expect(await call('whoami')).toEqual([expect.stringMatching(link), true])

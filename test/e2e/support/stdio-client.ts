@@ -6,6 +6,13 @@ import type { Readable, Writable } from 'node:stream'
 import { fileURLToPath } from 'node:url'
 import { Client } from '@modelcontextprotocol/client'
 import { StdioClientTransport } from '@modelcontextprotocol/client/stdio'
+import { Client as Client1 } from '@modelcontextprotocol/sdk/client/index.js'
+import { StdioClientTransport as Transport1 } from '@modelcontextprotocol/sdk/client/stdio.js'
+import {
+  CreateMessageRequestSchema,
+  ElicitRequestSchema,
+  ListRootsRequestSchema,
+} from '@modelcontextprotocol/sdk/types.js'
 
 const main = fileURLToPath(new URL('stdio-main.ts', import.meta.url))
 
@@ -35,20 +42,65 @@ export interface StdioClient {
   close(): Promise<void>
 }
 
-/** Starts the server of `stdio-main.ts` and connects. */
-export async function startStdioClient(environment: Readonly<Record<string, string>>): Promise<StdioClient> {
-  const transport = new StdioClientTransport({
-    command: process.execPath,
-    args: [...parameters],
-    env: environmentOf(environment),
-    stderr: 'pipe',
-  })
+/** How a client answers what its server asks. */
+export interface StdioAnswers {
+  elicit(params: { mode?: string; url?: string }): Promise<object>
+  sample(): object
+  roots(): object
+}
+
+const capabilities = { elicitation: { form: {}, url: {} }, sampling: {}, roots: {} }
+const parametersOf = (environment: Readonly<Record<string, string>>) => ({
+  command: process.execPath,
+  args: [...parameters],
+  env: environmentOf(environment),
+  stderr: 'pipe' as const,
+})
+
+/** Starts the server of `stdio-main.ts` and connects, by client 2.x. Without answers, it cannot be asked anything. */
+export async function startStdioClient(
+  environment: Readonly<Record<string, string>>,
+  answers?: StdioAnswers,
+): Promise<StdioClient> {
+  const client = new Client(
+    { name: 'e2e', version: '1' },
+    { versionNegotiation: { mode: 'auto' }, ...(answers && { capabilities }) },
+  )
+  if (answers) {
+    client.setRequestHandler(
+      'elicitation/create',
+      async ({ params }) => (await answers.elicit(params as object)) as never,
+    )
+    client.setRequestHandler('sampling/createMessage', async () => answers.sample() as never)
+    client.setRequestHandler('roots/list', async () => answers.roots() as never)
+  }
+  return connected(client, new StdioClientTransport(parametersOf(environment)))
+}
+
+/** The same by SDK 1.x. */
+export async function startStdioClient1(
+  environment: Readonly<Record<string, string>>,
+  answers: StdioAnswers,
+): Promise<StdioClient> {
+  const client = new Client1({ name: 'e2e', version: '1' }, { capabilities })
+  client.setRequestHandler(
+    ElicitRequestSchema,
+    async ({ params }) => (await answers.elicit(params as object)) as never,
+  )
+  client.setRequestHandler(CreateMessageRequestSchema, async () => answers.sample() as never)
+  client.setRequestHandler(ListRootsRequestSchema, async () => answers.roots() as never)
+  return connected(client, new Transport1(parametersOf(environment)))
+}
+
+async function connected(
+  client: Client | Client1,
+  transport: StdioClientTransport | Transport1,
+): Promise<StdioClient> {
   let logs = ''
   transport.stderr?.on('data', (chunk: Buffer) => {
     logs += chunk
   })
-  const client = new Client({ name: 'e2e', version: '1' }, { versionNegotiation: { mode: 'auto' } })
-  await client.connect(transport).catch(error => {
+  await client.connect(transport as never).catch(error => {
     throw new Error(`the server did not start:\n${logs}`, { cause: error })
   })
   return {

@@ -49,6 +49,19 @@ server.tool('read-notes', {
   auth: { scopes: ['notes.read'] },
   run: () => 'notes',
 })
+server.tool('plan', {
+  description: 'Plans your work: asks you, your model and your folders. Public.',
+  run: async (_, { elicit, sample, roots }) => {
+    const { action, content } = await elicit({
+      message: 'What first?',
+      schema: z.object({ task: z.string() }),
+    })
+    const question = { type: 'text' as const, text: `How to ${content?.task}?` }
+    const { model } = await sample({ messages: [{ role: 'user', content: question }], maxTokens: 50 })
+    const folders = await roots()
+    return JSON.stringify([action, content?.task, model, folders.map(({ uri }) => uri)])
+  },
+})
 if (cloud.issuer !== undefined) {
   server.tool('my-profile', {
     description: 'Reads your profile in the cloud.',

@@ -1,4 +1,4 @@
-import { Client, StreamableHTTPClientTransport } from '@modelcontextprotocol/client'
+import { Client, StreamableHTTPClientTransport, type Transport } from '@modelcontextprotocol/client'
 import { eras } from '../mcp-client.fixture.ts'
 import type { Server } from '../server.ts'
 
@@ -19,7 +19,24 @@ export async function connectAskable(
   era: (typeof eras)[number][1],
   { token, answers = {}, fetch }: { token?: unknown; answers?: Answers; fetch?: typeof globalThis.fetch },
 ): Promise<Client> {
-  const { elicit, sample, roots } = answers
+  const url = new URL(server.url)
+  const send = fetch ?? ((input, init) => server.fetch(new Request(input as string | URL, init)))
+  const transport = new StreamableHTTPClientTransport(url, {
+    fetch: (input, init) => {
+      const headers = new Headers(init?.headers)
+      if (token !== undefined) headers.set('authorization', `Bearer ${token}`)
+      return send(input, { ...init, headers })
+    },
+  })
+  return connectAskableOver(transport, era, answers)
+}
+
+/** The same over any transport. */
+export async function connectAskableOver(
+  transport: Transport,
+  era: (typeof eras)[number][1],
+  { elicit, sample, roots }: Answers,
+): Promise<Client> {
   const client = new Client(
     { name: 'test', version: '1' },
     {
@@ -44,17 +61,7 @@ export async function connectAskable(
     )
   }
   if (roots) client.setRequestHandler('roots/list', async () => (await roots()) as never)
-  const url = new URL(server.url)
-  const send = fetch ?? ((input, init) => server.fetch(new Request(input as string | URL, init)))
-  await client.connect(
-    new StreamableHTTPClientTransport(url, {
-      fetch: (input, init) => {
-        const headers = new Headers(init?.headers)
-        if (token !== undefined) headers.set('authorization', `Bearer ${token}`)
-        return send(input, { ...init, headers })
-      },
-    }),
-  )
+  await client.connect(transport)
   return client
 }
 

@@ -91,7 +91,7 @@ export interface Waiting {
 
 export const defaultTiming: ExchangeTiming = { answerMs: 600_000, roundMs: 25_000, pollMs: 500 }
 
-/** For clients that cannot be asked: those of the 2025 revisions without a session, and those over stdio. */
+/** For clients that cannot be asked: those of the 2025 revisions over HTTP without a session. */
 export const noExchange: ClientExchange = {
   capabilities: {},
   ask: () => Promise.reject(new Error('this client cannot be asked')),

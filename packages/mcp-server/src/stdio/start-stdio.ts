@@ -11,6 +11,7 @@ import type { GuardedChanges, Listener } from '../calls/changes.ts'
 import { createLists, type ListSettings } from '../calls/lists.ts'
 import type { CallServices } from '../calls/perform.ts'
 import type { Config } from '../config.ts'
+import type { ConnectionAsking } from '../elicit/connection-asking.ts'
 import { loadSecrets } from '../load-secrets.ts'
 import type { Log } from '../log.ts'
 import { judgeOperation } from '../operation.ts'
@@ -35,6 +36,7 @@ export interface StdioParts {
   lists: ListSettings
   services: CallServices
   tasks: Tasks
+  asking: ConnectionAsking
   changes: GuardedChanges
   verifier: Pick<AccessTokenVerifier, 'verifyAccessToken'>
   issuer: string
@@ -91,8 +93,8 @@ export async function startStdio(parts: StdioParts): Promise<StdioHandle> {
   }
   const lists = createLists(registry, services, parts.lists)
   const changes = parts.changes.heardBy({ caller: () => latest })
-  const { tasks } = parts
-  const handle = serveOffers({ identity, registry, services, lists, tasks }, { changes, admit, log })
+  const { tasks, asking } = parts
+  const handle = serveOffers({ identity, registry, services, lists, tasks }, { changes, admit, asking, log })
   return {
     async close() {
       await handle.close()

@@ -14,6 +14,7 @@ import type { Lists } from '../calls/lists.ts'
 import { type CallServices, seesOffer } from '../calls/perform.ts'
 import { sdkCall } from '../calls/sdk-call.ts'
 import { createSubscriptions, type Subscriptions } from '../calls/subscriptions.ts'
+import type { AskingRequest } from '../elicit/connection-asking.ts'
 import type { ClientExchange } from '../elicit/exchange.ts'
 import type { Offer } from '../offers.ts'
 import { getPrompt } from '../prompts/get-prompt.ts'
@@ -53,7 +54,10 @@ export interface SdkServerUse {
   /** Who calls, where no gate stands in front, or what they have to do first. Default: `caller`. */
   admit?: (request: { method: string; params?: object | undefined }) => Promise<Admission>
   /** How a call asks its client. Default: it cannot. */
-  exchangeOf?: (context: ServerContext) => ClientExchange | undefined
+  exchangeOf?: (
+    context: ServerContext,
+    request: AskingRequest,
+  ) => ClientExchange | undefined | Promise<ClientExchange | undefined>
 }
 
 /** Who calls, or what the user has to do first. */
@@ -100,15 +104,14 @@ export function createSdkServer(parts: SdkServerParts, use: SdkServerUse): McpSe
     capabilities,
   })
   const { server } = mcp
-  const callOf = async (request: AnyRequest, context: ServerContext): Promise<Call> =>
-    sdkCall(
-      request.method,
-      request.params as Call['params'],
-      context,
-      use.admit ? await admitted(use.admit, request) : (callerOfRequest(context) ?? use.caller),
-      use.era,
-      use.exchangeOf?.(context),
-    )
+  const callOf = async (request: AnyRequest, context: ServerContext): Promise<Call> => {
+    const { method, params } = request
+    const { era } = use
+    const caller = use.admit ? await admitted(use.admit, request) : (callerOfRequest(context) ?? use.caller)
+    const asking = { method, params, caller, era, capabilities: server.getClientCapabilities() }
+    const exchange = await use.exchangeOf?.(context, asking)
+    return sdkCall(method, params as Call['params'], context, caller, era, exchange)
+  }
 
   server.setRequestHandler('tools/list', async (request, context) =>
     lists.tools(await callOf(request, context)),

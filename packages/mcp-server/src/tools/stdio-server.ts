@@ -1,9 +1,20 @@
-import type { ServerEventBus } from '@modelcontextprotocol/server'
+import type { ServerEventBus, Transport } from '@modelcontextprotocol/server'
 import { serveStdio } from '@modelcontextprotocol/server/stdio'
-import type { EventSink } from '@sallyport/oauth'
+import {
+  type Clock,
+  createMemoryStore,
+  createSealer,
+  createSecretRing,
+  type EventSink,
+  type RandomBytes,
+} from '@sallyport/oauth'
 import type { HeardChanges } from '../calls/changes.ts'
 import { createLists, type ListSettings } from '../calls/lists.ts'
 import type { CallServices } from '../calls/perform.ts'
+import { type ConnectionAsking, createConnectionAsking } from '../elicit/connection-asking.ts'
+import { defaultTiming, type ExchangeTiming } from '../elicit/exchange.ts'
+import { createOpenRound } from '../elicit/open-round.ts'
+import { createRequestStates } from '../elicit/request-state.ts'
 import type { InFlight } from '../in-flight.ts'
 import type { Log } from '../log.ts'
 import type { Registry } from '../registry.ts'
@@ -13,6 +24,8 @@ import type { ServerIdentity } from './server-identity.ts'
 
 /** A server on stdin and stdout. */
 export interface StdioHandle {
+  /** Waits for no person any more: calls that asked one end. Absent: whoever made the server does that. */
+  stopAsking?(): void
   close(): Promise<void>
 }
 
@@ -20,12 +33,20 @@ export interface StdioHandle {
  * Serves over stdio, where there is one client.
  *
  * @param options.admit who calls, found out anew at each request. Default: nobody, which is right where all is public
+ * @param options.asking how calls ask the client
+ * @param options.transport Default: stdin and stdout of this process
  */
 export function serveOffers(
   parts: SdkServerParts,
-  options: { changes: HeardChanges; admit?: SdkServerUse['admit']; log: Log },
+  options: {
+    changes: HeardChanges
+    admit?: SdkServerUse['admit']
+    asking: ConnectionAsking
+    transport?: Transport | undefined
+    log: Log
+  },
 ): StdioHandle {
-  const { changes, admit, log } = options
+  const { changes, admit, asking, transport, log } = options
   return serveStdio(
     ({ era }) =>
       createSdkServer(parts, {
@@ -33,9 +54,10 @@ export function serveOffers(
         era,
         hearsChanges: true,
         changes,
+        exchangeOf: asking,
         ...(admit && { admit }),
       }),
-    { onerror: error => log.debug({ err: error }, 'mcp') },
+    { onerror: error => log.debug({ err: error }, 'mcp'), ...(transport && { transport }) },
   )
 }
 
@@ -46,11 +68,16 @@ export function servePublicOffers(options: {
   lists: ListSettings
   changes: ServerEventBus
   exposeErrors: boolean
+  timing: Partial<ExchangeTiming>
   emit: EventSink
   log: Log
+  clock: Clock
+  random: RandomBytes
   inFlight: InFlight
+  /** Default: stdin and stdout of this process. */
+  transport?: Transport
 }): StdioHandle {
-  const { identity, registry, changes, exposeErrors, emit, log } = options
+  const { identity, registry, changes, exposeErrors, emit, log, clock, random, transport } = options
   const services: CallServices = {
     providers: new Map(),
     connectLink: () => Promise.reject(new Error('nobody is signed in')),
@@ -62,5 +89,20 @@ export function servePublicOffers(options: {
     track: options.inFlight.track,
   }
   const lists = createLists(registry, services, options.lists)
-  return serveOffers({ identity, registry, services, lists }, { changes, log })
+  const stop = new AbortController()
+  const waiting = { timing: { ...defaultTiming, ...options.timing }, stopping: stop.signal }
+  // What the client brings back is good for as long as it talks to this process, and needs no secret of a machine.
+  const secret = Buffer.from(random(32)).toString('base64url')
+  const store = createMemoryStore()
+  const states = createRequestStates({
+    sealer: createSealer(createSecretRing([secret]), random, 'request-state'),
+    tenant: store.tenant,
+    store,
+    clock,
+    random,
+  })
+  const openRound = createOpenRound({ states, ...waiting, clock, emit })
+  const asking = createConnectionAsking({ openRound, ...waiting })
+  const handle = serveOffers({ identity, registry, services, lists }, { changes, asking, log, transport })
+  return { ...handle, stopAsking: () => stop.abort() }
 }

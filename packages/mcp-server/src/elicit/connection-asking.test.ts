@@ -1,0 +1,213 @@
+import { InMemoryServerEventBus, InMemoryTransport, type JSONRPCMessage } from '@modelcontextprotocol/server'
+import { type SallyportEvent, systemClock, systemRandom } from '@sallyport/oauth'
+import { afterEach, describe, expect, it } from 'vitest'
+import { z } from 'zod'
+import { createInFlight } from '../in-flight.ts'
+import { createLogger } from '../log.ts'
+import { definePrompt } from '../prompts/define-prompt.ts'
+import { createRegistry } from '../registry.ts'
+import { defineTool } from '../tools/define-tool.ts'
+import { type StdioHandle, servePublicOffers } from '../tools/stdio-server.ts'
+import { type Answers, connectAskableOver, eras, firstText } from './asking-client.fixture.ts'
+
+const confirm = z.object({ yes: z.boolean() })
+const log = createLogger({ name: 'test', level: 'silent', readable: false })
+
+let handle: StdioHandle | undefined
+afterEach(() => handle?.close())
+
+/** A server as it stands on stdio, with pipes of this process. */
+function serve() {
+  const registry = createRegistry()
+  const events: SallyportEvent[] = []
+  const inFlight = createInFlight()
+  const add = (...offers: Parameters<typeof registry.add>[0][]) => {
+    for (const offer of offers) registry.add(offer, () => {})
+  }
+  add(
+    defineTool('everything', {
+      description: 'Asks for all there is',
+      run: async (_, { elicit, sample, roots, clientCan }) => {
+        const [form, page, reply, folders] = await Promise.all([
+          elicit({ message: 'Sure?', schema: confirm, id: 'sure' }),
+          elicit({ message: 'Read this', url: 'https://docs.example/terms' }),
+          sample({ messages: [{ role: 'user', content: { type: 'text', text: 'Hi' } }], maxTokens: 5 }),
+          roots(),
+        ])
+        return JSON.stringify([form, page, reply.model, folders.map(({ uri }) => uri), clientCan])
+      },
+    }),
+    defineTool('delete', {
+      description: 'Deletes after asking',
+      input: z.object({ name: z.string() }),
+      run: async ({ name }: { name: string }, { elicit }) =>
+        `${name}: ${(await elicit({ message: `Delete ${name}?`, schema: confirm, once: true })).action}`,
+    }),
+    defineTool('hello', { description: 'Asks nothing', run: () => 'hello' }),
+    definePrompt('letter', {
+      description: 'Writes to somebody',
+      run: async (_, { elicit }) =>
+        `To ${(await elicit({ message: 'Whom?', schema: z.object({ name: z.string() }) })).content?.name}`,
+    }),
+  )
+  registry.prepare()
+  const [ours, theirs] = InMemoryTransport.createLinkedPair()
+  handle = servePublicOffers({
+    identity: { info: { name: 'local', version: '1' } },
+    registry,
+    lists: {},
+    changes: new InMemoryServerEventBus(),
+    exposeErrors: false,
+    timing: {},
+    emit: event => events.push(event),
+    log,
+    clock: systemClock,
+    random: systemRandom,
+    inFlight,
+    transport: ours,
+  } as Parameters<typeof servePublicOffers>[0])
+  return { transport: theirs, events, inFlight, stopAsking: () => handle?.stopAsking?.() }
+}
+
+/** A promise, and what resolves it. */
+function gate<T = void>() {
+  let open: (value: T) => void = () => {}
+  const opened = new Promise<T>(resolve => {
+    open = resolve
+  })
+  return { open, opened }
+}
+
+describe.each(eras)('a %s client on a connection that stays', (era, versionNegotiation) => {
+  const connect = (transport: InMemoryTransport, answers: Answers) =>
+    connectAskableOver(transport, versionNegotiation, answers)
+
+  it('is asked for a form, a page, an answer of its model and the folders in the middle of a call', async () => {
+    const client = await connect(serve().transport, {
+      elicit: ({ mode }) =>
+        mode === 'url' ? { action: 'accept' } : { action: 'accept', content: { yes: true } },
+      sample: () => ({ role: 'assistant', model: 'm-1', content: { type: 'text', text: 'Hello' } }),
+      roots: () => ({ roots: [{ uri: 'file:///work' }] }),
+    })
+    const text = firstText(await client.callTool({ name: 'everything', arguments: {} })) ?? ''
+    expect(JSON.parse(text)).toEqual([
+      { action: 'accept', content: { yes: true } },
+      { action: 'accept' },
+      'm-1',
+      ['file:///work'],
+      { elicit: true, elicitUrl: true, sample: true, roots: true, ui: false },
+    ])
+    await client.close()
+  })
+
+  it('is asked by a prompt too', async () => {
+    const client = await connect(serve().transport, {
+      elicit: () => ({ action: 'accept', content: { name: 'Ada' } }),
+    })
+    const { messages } = await client.getPrompt({ name: 'letter' })
+    expect(messages[0]?.content).toMatchObject({ text: 'To Ada' })
+    await client.close()
+  })
+
+  it('gets other calls answered while a question is open', async () => {
+    const asked = gate()
+    const answer = gate()
+    const client = await connect(serve().transport, {
+      elicit: async () => {
+        asked.open()
+        await answer.opened
+        return { action: 'decline' }
+      },
+    })
+    const call = client.callTool({ name: 'delete', arguments: { name: 'a' } })
+    await asked.opened
+    expect(firstText(await client.callTool({ name: 'hello', arguments: {} }))).toBe('hello')
+    answer.open()
+    expect(firstText(await call)).toBe('a: decline')
+    await client.close()
+  })
+
+  it('that cannot be asked gets a sentence, and the call ends', async () => {
+    const client = await connect(serve().transport, {})
+    const outcome = await client.callTool({ name: 'delete', arguments: { name: 'a' } }).then(
+      result => firstText(result),
+      (error: { code: number }) => error.code,
+    )
+    const sentence = 'This needs an app that can ask you questions, and yours does not say that it can.'
+    expect(outcome).toBe(era === '2025' ? sentence : -32021)
+    await client.close()
+  })
+})
+
+describe('a client of 2025 on a connection that stays', () => {
+  const [, legacy] = eras[1]
+
+  it('is waited for until it goes', async () => {
+    const asked = gate()
+    const { transport, inFlight } = serve()
+    const client = await connectAskableOver(transport, legacy, {
+      elicit: () => {
+        asked.open()
+        return new Promise(() => {})
+      },
+    })
+    const call = client.callTool({ name: 'delete', arguments: { name: 'a' } }).catch(() => 'gone')
+    await asked.opened
+    await client.close()
+    expect(await call).toBe('gone')
+    await inFlight.idle()
+  })
+
+  it('is not waited for by a server that stops', async () => {
+    const asked = gate()
+    const { transport, stopAsking } = serve()
+    const client = await connectAskableOver(transport, legacy, {
+      elicit: () => {
+        asked.open()
+        return new Promise(() => {})
+      },
+    })
+    const call = client.callTool({ name: 'delete', arguments: { name: 'a' } })
+    await asked.opened
+    stopAsking()
+    expect(firstText(await call)).toBe('The server is stopping. Try again in a moment.')
+    await client.close()
+  })
+})
+
+describe('R161: the state of a call on a connection that stays', () => {
+  const meta = {
+    'io.modelcontextprotocol/protocolVersion': '2026-07-28',
+    'io.modelcontextprotocol/clientInfo': { name: 'raw', version: '1' },
+    'io.modelcontextprotocol/clientCapabilities': { elicitation: { form: {} } },
+  }
+  type Reply = { result?: Record<string, unknown>; error?: { code: number; data?: unknown } }
+
+  /** A client by hand: one request, one answer. */
+  async function connectRaw() {
+    const { transport, events } = serve()
+    const replies: ((message: Reply) => void)[] = []
+    transport.onmessage = message => replies.shift()?.(message as Reply)
+    await transport.start()
+    let id = 0
+    const call = (name: string, more: object = {}) =>
+      new Promise<Reply>(resolve => {
+        replies.push(resolve)
+        const params = { name: 'delete', arguments: { name }, _meta: meta, ...more }
+        void transport.send({ jsonrpc: '2.0', id: ++id, method: 'tools/call', params } as JSONRPCMessage)
+      })
+    return { call, events }
+  }
+
+  it('is good for this call, once where the question says so', async () => {
+    const { call, events } = await connectRaw()
+    const { requestState } = (await call('a')).result ?? {}
+    const retry = { requestState, inputResponses: { question_1: { action: 'decline' } } }
+    expect((await call('b', retry)).error).toMatchObject({ code: -32602 })
+    expect((await call('a', retry)).result).toMatchObject({ content: [{ text: 'a: decline' }] })
+    const refused = { code: -32602, data: { reason: 'invalid_request_state' } }
+    expect((await call('a', retry)).error).toMatchObject(refused)
+    expect((await call('a', { requestState: 'made-up' })).error).toMatchObject(refused)
+    expect(events.filter(({ type }) => type === 'request_state_refused')).toHaveLength(3)
+  })
+})
