@@ -16,7 +16,7 @@ import type { ProxySettings } from './proxy-options.ts'
 import type { RemoteSession } from './remote-session.ts'
 
 /** A request to a remote server, with its options: cancellation, progress and time. */
-type Send<T> = (client: Client, options: SendOptions) => Promise<T>
+export type Send<T> = (client: Client, options: SendOptions) => Promise<T>
 
 type SendOptions = NonNullable<Parameters<Client['getPrompt']>[1]>
 
@@ -91,6 +91,31 @@ async function wordsFor(error: unknown, { label }: ProxySettings, { log }: AnyCa
     return new ToolError(`${label} asks for more input, which cannot be passed on.`, { cause: error })
   }
   return new ToolError(`${label} cannot be reached now. Try again in a moment.`, { cause: error })
+}
+
+/**
+ * Does some work in a session, and once more in another one where the remote server does not take the token of the
+ * first: a token is never changed within a session, for the next one may be of another account (R179).
+ */
+export async function inSession<T, S extends RemoteSession | undefined>(
+  sessionFor: (refused?: RemoteSession) => Promise<S>,
+  work: (session: S) => Promise<T>,
+): Promise<T> {
+  const session = await sessionFor()
+  try {
+    return await work(session)
+  } catch (error) {
+    if (!session || !(await isRefusal(error))) throw error
+    const next = await sessionFor(session)
+    if (next === session) throw error
+    return work(next)
+  }
+}
+
+async function isRefusal(error: unknown): Promise<boolean> {
+  const { UnauthorizedError } = await importClient()
+  const cause = error instanceof ToolError ? error.cause : error
+  return cause instanceof UnauthorizedError
 }
 
 const refused = (label: string, cause: unknown) =>

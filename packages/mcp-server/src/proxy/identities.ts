@@ -15,13 +15,15 @@ export interface Identities {
   /**
    * The session for a call.
    *
+   * @param refused one whose token the remote server did not take: another token is found, which may be of another
+   * account that the user has connected meanwhile. The same one again when there is no other
    * @throws {ConnectionRequiredError} when the caller must connect an account first
    */
-  forCall(context: AnyCallContext): Promise<RemoteSession>
+  forCall(context: AnyCallContext, refused?: RemoteSession): Promise<RemoteSession>
   /**
    * The session for a list; undefined when there is none for this caller. Throws as `forCall` does.
    */
-  forList(asking: Asking): Promise<RemoteSession | undefined>
+  forList(asking: Asking, refused?: RemoteSession): Promise<RemoteSession | undefined>
   /** The one for all, once it is there. */
   shared(): RemoteSession
   close(): Promise<void>
@@ -37,11 +39,9 @@ const keepOwnMs = 60_000
 /** One caller's session, and what it sends. */
 interface Slot {
   readonly session: RemoteSession
-  /** The token it was opened with; undefined where headers say who calls. */
+  /** The token it was opened with, which it sends; undefined where headers say who calls. */
   readonly openedWith: string | undefined
-  token: string | undefined
   headers: Readonly<Record<string, string>>
-  renew: (rejected: string) => Promise<string>
 }
 
 /**
@@ -62,6 +62,7 @@ export function createIdentities(
     ttlAutopurge: true,
     dispose: ({ session }) => void session.retire(),
   })
+  const tokens = new WeakMap<RemoteSession, string>()
   const slotOf = (caller: Caller | ClientCaller | undefined, openedWith?: string): Slot => {
     const key = keyOf(caller)
     const known = slots.get(key)
@@ -72,22 +73,14 @@ export function createIdentities(
         settings,
         {
           headers: () => slot.headers,
-          ...(isOfProvider(credentials) && {
-            auth: {
-              token: async () => slot.token,
-              async onUnauthorized() {
-                if (slot.token !== undefined) slot.token = await slot.renew(slot.token)
-              },
-            },
-          }),
+          ...(isOfProvider(credentials) && { auth: { token: async () => openedWith } }),
         },
         { keepMs: keepOwnMs, now },
       ),
       openedWith,
-      token: openedWith,
       headers: {},
-      renew: rejected => Promise.resolve(rejected),
     }
+    if (openedWith !== undefined) tokens.set(slot.session, openedWith)
     slots.set(key, slot)
     return slot
   }
@@ -109,41 +102,45 @@ export function createIdentities(
   const withToken = async (
     caller: Caller | ClientCaller | undefined,
     tokenFor: (rejected?: string) => Promise<ExternalToken>,
-  ) => {
+    refused: RemoteSession | undefined,
+  ): Promise<RemoteSession> => {
     let value: string
     try {
-      ;({ value } = await tokenFor())
+      ;({ value } = await tokenFor(refused && tokens.get(refused)))
     } catch (error) {
       // Who has no token, as after disconnecting the account, keeps no session that was opened with one.
       slots.delete(keyOf(caller))
       throw error
     }
-    const slot = slotOf(caller, value)
-    slot.renew = async rejected => (await tokenFor(rejected)).value
-    return slot.session
+    return slotOf(caller, value).session
   }
 
   return {
     isShared: !isOfProvider(credentials) && typeof credentials !== 'function',
-    async forCall({ caller, token }) {
+    async forCall({ caller, token }, refused) {
       if (typeof credentials === 'function') return withHeaders(caller, credentials)
       if (!isOfProvider(credentials)) return sharedSession()
       const { provider } = credentials
-      return withToken(caller, rejected =>
-        rejected === undefined ? token(provider) : token(provider, { rejected }),
+      return withToken(
+        caller,
+        rejected => (rejected === undefined ? token(provider) : token(provider, { rejected })),
+        refused,
       )
     },
-    async forList({ caller, services }) {
+    async forList({ caller, services }, refused) {
       if (typeof credentials === 'function') return withHeaders(caller, credentials)
       if (!isOfProvider(credentials)) return sharedSession()
       const { provider, scopes = [] } = credentials
       const connected = services.providers.get(provider)?.connected
       if (!connected || caller?.principal !== 'user') return undefined
       const { userId } = caller
-      return withToken(caller, rejected =>
-        rejected === undefined
-          ? connected.token(userId, scopes)
-          : connected.token(userId, scopes, undefined, rejected),
+      return withToken(
+        caller,
+        rejected =>
+          rejected === undefined
+            ? connected.token(userId, scopes)
+            : connected.token(userId, scopes, undefined, rejected),
+        refused,
       )
     },
     shared: sharedSession,

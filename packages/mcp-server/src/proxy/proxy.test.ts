@@ -9,6 +9,7 @@ import { fakeProvider } from '../testing/fake-provider.ts'
 import { eras } from '../testing/test-caller.ts'
 import { createTestServer } from '../testing/test-server.ts'
 import { startRemote } from './remote.fixture.ts'
+import { startSessionsRemote } from './sessions-remote.fixture.ts'
 
 const quiet = { name: 'gateway', version: '1.0.0', environment: {}, logLevel: 'silent', port: 3000 } as const
 const track = closesAfterEach()
@@ -314,6 +315,34 @@ describe('what goes to a remote server', () => {
     const failed = await (await (await kit2.asUser({ sub: 'bob' })).connect()).callTool({ name: 'hub_add' })
     expect([failed.isError, text(failed)]).toEqual([true, 'hub does not accept the credentials for this.'])
     expect(hub.tokens.length - tokens).toBeLessThan(6)
+  })
+
+  it('R179: a token that comes after one was refused, perhaps of another account, gets a session of its own', async () => {
+    const refused = new Set<string>()
+    const remote = track(
+      await startSessionsRemote({
+        admit: authorization => authorization !== null && !refused.has(authorization),
+      }),
+    )
+    const hub = fakeProvider('hub')
+    const server = createServer({ ...quiet, signIn: developmentSignIn(), providers: [hub] })
+    server.proxy({ url: remote.url, prefix: 'hub', credentials: { provider: 'hub' } })
+    const kit = await test(server, { providers: [hub] })
+    const client = await (await kit.asUser({ sub: 'ada' })).connect()
+    expect((await client.callTool({ name: 'hub_first', arguments: {} })).isError).toBeFalsy()
+    refused.add(`Bearer ${hub.tokens.at(-1)}`)
+    expect((await client.callTool({ name: 'hub_first', arguments: {} })).isError).toBeFalsy()
+    refused.add(`Bearer ${hub.tokens.at(-1)}`)
+    expect((await client.listTools()).tools.map(({ name }) => name)).toContain('hub_first')
+    await client.readResource({ uri: 'notes://hub/all' })
+    const bySession = groupBy(
+      remote.seen.filter(({ session }) => session !== null),
+      ({ session }) => session,
+    )
+    expect(bySession.size).toBe(3)
+    for (const requests of bySession.values()) {
+      expect(new Set(requests.map(({ authorization }) => authorization)).size).toBe(1)
+    }
   })
 
   it('a user whose account is not connected is asked to connect it, and then has the tools', async () => {

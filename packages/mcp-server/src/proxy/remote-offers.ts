@@ -7,9 +7,10 @@ import type { CompiledSchema } from '../schemas/schema.ts'
 import type { AnyCallContext } from '../tools/call-context.ts'
 import type { Tool } from '../tools/define-tool.ts'
 import { ToolError } from '../tools/tool-error.ts'
-import { forward, promptAnswer, resourceAnswer, toolAnswer } from './forward.ts'
+import { forward, inSession, promptAnswer, resourceAnswer, type Send, toolAnswer } from './forward.ts'
 import { type ProxySettings, ruleFor } from './proxy-options.ts'
 import type { RemoteLink } from './remote-link.ts'
+import type { RemoteSession } from './remote-session.ts'
 
 /** Offers whose handlers send calls on to a remote server. */
 export interface RemoteOffers {
@@ -34,6 +35,16 @@ export function createRemoteOffers(
   const { identities } = link
   const connectName = prefix === undefined ? 'connect' : prefixName(prefix, 'connect')
 
+  /** Sends one call on, in a session of its caller. */
+  const send = <T>(
+    context: AnyCallContext,
+    work: (session: RemoteSession, send: <R>(request: Send<R>) => Promise<R>) => Promise<T>,
+  ): Promise<T> =>
+    inSession(
+      refused => identities.forCall(context, refused),
+      session => work(session, request => forward(settings, session, context, request)),
+    )
+
   const toolNamed = (name: string, theirs: string, listing: ToolListing): Tool => ({
     kind: 'tool',
     name,
@@ -48,23 +59,23 @@ export function createRemoteOffers(
     task: 'forbidden',
     taskCreation: 'at-once',
     view: undefined,
-    async run(input, context) {
-      const session = await identities.forCall(context)
-      // What was chosen not to be there is not, whatever the remote server would say.
-      const tools = await forward(settings, session, context, async () => (await session.catalogue()).tools)
-      // Somebody was faster than the next attempt.
-      if (identities.isShared && link.isAway) void link.connect()
-      const isThere = tools.has(name)
-      if (!isThere && name === connectName) {
-        onChanged()
-        return 'Connected. List the tools again.'
-      }
-      if (!isThere) throw new ToolError(`There is no tool ${name}.`)
-      const result = await forward(settings, session, context, (client, options) =>
-        client.callTool({ name: theirs, arguments: input as Record<string, unknown> }, options),
-      )
-      return toolAnswer(settings, result)
-    },
+    run: (input, context) =>
+      send(context, async (session, request) => {
+        // What was chosen not to be there is not, whatever the remote server would say.
+        const tools = await request(async () => (await session.catalogue()).tools)
+        // Somebody was faster than the next attempt.
+        if (identities.isShared && link.isAway) void link.connect()
+        const isThere = tools.has(name)
+        if (!isThere && name === connectName) {
+          onChanged()
+          return 'Connected. List the tools again.'
+        }
+        if (!isThere) throw new ToolError(`There is no tool ${name}.`)
+        const result = await request((client, options) =>
+          client.callTool({ name: theirs, arguments: input as Record<string, unknown> }, options),
+        )
+        return toolAnswer(settings, result)
+      }),
   })
   const promptNamed = (name: string, theirs: string, listing: PromptListing): Prompt => ({
     kind: 'prompt',
@@ -75,9 +86,10 @@ export function createRemoteOffers(
     rule: settings.rule,
     enabled: true,
     async run(input, context) {
-      const session = await identities.forCall(context)
-      const result = await forward(settings, session, context, (client, options) =>
-        client.getPrompt({ name: theirs, arguments: input as Record<string, string> }, options),
+      const result = await send(context, (_, request) =>
+        request((client, options) =>
+          client.getPrompt({ name: theirs, arguments: input as Record<string, string> }, options),
+        ),
       )
       return promptAnswer(settings, result)
     },
@@ -93,10 +105,9 @@ export function createRemoteOffers(
     enabled: true,
     async run(input, context) {
       const { uri } = input as { uri: string }
-      const session = await identities.forCall(context)
       try {
-        const read = await forward(settings, session, context, (client, options) =>
-          client.readResource({ uri }, { ...options, cacheMode: 'bypass' }),
+        const read = await send(context, (_, request) =>
+          request((client, options) => client.readResource({ uri }, { ...options, cacheMode: 'bypass' })),
         )
         return resourceAnswer(settings, read)
       } catch (error) {
@@ -118,14 +129,15 @@ export function createRemoteOffers(
     get:
       (name: string) =>
       async (value: string, others: Readonly<Record<string, string>>, context: AnyCallContext) => {
-        const session = await identities.forCall(context)
-        const { completion } = await forward(settings, session, context, async (client, options) =>
-          client.getServerCapabilities()?.completions
-            ? client.complete(
-                { ref, argument: { name, value }, context: { arguments: { ...others } } },
-                options,
-              )
-            : { completion: { values: [] } },
+        const { completion } = await send(context, (_, request) =>
+          request(async (client, options) =>
+            client.getServerCapabilities()?.completions
+              ? client.complete(
+                  { ref, argument: { name, value }, context: { arguments: { ...others } } },
+                  options,
+                )
+              : { completion: { values: [] } },
+          ),
         )
         return completion.values
       },

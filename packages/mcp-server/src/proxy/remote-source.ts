@@ -9,6 +9,7 @@ import { ConnectionRequiredError } from '../provider.ts'
 import type { FixedResource } from '../resources/define-resource.ts'
 import { isToolName, type Tool } from '../tools/define-tool.ts'
 import { type Catalogue, theirName } from './catalogue.ts'
+import { inSession } from './forward.ts'
 import { type ProxySettings, ruleFor } from './proxy-options.ts'
 import { createRemoteLink, inTime, type RemoteTiming } from './remote-link.ts'
 import { createRemoteOffers } from './remote-offers.ts'
@@ -41,8 +42,10 @@ export function createRemoteSource(
       if (identities.isShared && link.isAway) return identities.shared().known
       // What is there may be the caller's own: it is not read for a token that could call none of it (R156).
       if (!identities.isShared && asking.caller && !mayCall(asking)) return 'not connected'
-      const session = await identities.forList(asking)
-      return session && (await inTime(session.catalogue()))
+      return await inSession(
+        refused => identities.forList(asking, refused),
+        async session => session && inTime(session.catalogue()),
+      )
     } catch (error) {
       if (error instanceof ConnectionRequiredError) return 'not connected'
       asking.services.log.warn({ remote: label }, 'the lists of the remote server cannot be read now')
