@@ -276,6 +276,7 @@ export async function assemble(
   const changes = guardChanges(shared, {
     registry,
     hasScopes,
+    services,
     clock,
     onError: error => log.error({ err: error }, 'a change could not be told'),
   })

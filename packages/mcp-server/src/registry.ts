@@ -23,6 +23,8 @@ export interface Registry {
   prompt(name: string): Prompt | undefined
   /** Whatever answers for a URI: the resource of that URI, or the first template it fits. */
   findResource(uri: string): FoundResource | undefined
+  /** The source that answers for a URI; undefined when what was added does, or nothing. */
+  sourceOf(uri: string): OfferSource | undefined
   /** By the template as it was declared. */
   template(uriTemplate: string): TemplateResource | undefined
   /** All that were added; what sources have comes from them. */
@@ -105,6 +107,15 @@ export function createRegistry(): Registry {
     }
     return undefined
   }
+  const findOwn = (uri: string): FoundResource | 'disabled' | undefined => {
+    const resource = resources.get(uri) ?? (URL.canParse(uri) ? resources.get(new URL(uri).href) : undefined)
+    if (resource?.enabled) return { resource, variables: {} }
+    for (const template of templates.values()) {
+      const variables = template.enabled ? template.template.match(uri) : undefined
+      if (variables) return { resource: template, variables }
+    }
+    return resource && 'disabled'
+  }
   const homeOf = (offer: Tool | Resource | Prompt): Map<string, Offer> => {
     if (offer.kind === 'tool') return tools as Map<string, Offer>
     if (offer.kind === 'prompt') return prompts as Map<string, Offer>
@@ -144,21 +155,17 @@ export function createRegistry(): Registry {
     tool: name => tools.get(name) ?? fromSources(source => source.tool(name)),
     prompt: name => prompts.get(name) ?? fromSources(source => source.prompt(name)),
     findResource(uri) {
-      const resource =
-        resources.get(uri) ?? (URL.canParse(uri) ? resources.get(new URL(uri).href) : undefined)
-      if (resource?.enabled) return { resource, variables: {} }
-      for (const template of templates.values()) {
-        const variables = template.enabled ? template.template.match(uri) : undefined
-        if (variables) return { resource: template, variables }
-      }
+      const own = findOwn(uri)
       // What is turned off stays so, whatever a remote server has under its address.
-      if (resource) return undefined
+      if (own) return own === 'disabled' ? undefined : own
       for (const source of sources) {
         const found = source.findResource(uri)
         if (found) return { ...found, resource: dress(found.resource) }
       }
       return undefined
     },
+    sourceOf: uri =>
+      findOwn(uri) ? undefined : sources.find(source => source.findResource(uri) !== undefined),
     template: uriTemplate =>
       templates.get(uriTemplate) ?? fromSources(source => source.template(uriTemplate)),
     tools: () => [...tools.values()],

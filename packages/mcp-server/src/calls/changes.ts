@@ -1,11 +1,13 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
 import type { ServerEvent, ServerEventBus } from '@modelcontextprotocol/server'
 import type { Clock } from '@sallyport/oauth'
+import type { SourceHearing } from '../composition/offer-source.ts'
 import type { Registry } from '../registry.ts'
 import type { HasScopes } from '../scope-hierarchy.ts'
 import type { Caller, ClientCaller } from '../tools/call-context.ts'
-import { callerFor, isAllowed, isVisible, mayUse } from './perform.ts'
+import { type CallServices, callerFor, isAllowed, isVisible, mayUse } from './perform.ts'
 import type { SharedChanges } from './shared-changes.ts'
+import type { Followed } from './subscriptions.ts'
 
 /** Who listens. */
 export type Listener = Caller | ClientCaller | undefined
@@ -13,7 +15,7 @@ export type Listener = Caller | ClientCaller | undefined
 /** Changes as somebody hears them. */
 export interface HeardChanges extends ServerEventBus {
   /** @param followed resources whose changes they want to hear of; default: none is told when some may have been missed */
-  subscribe(listener: (event: ServerEvent) => void, followed?: () => Iterable<string>): () => void
+  subscribe(listener: (event: ServerEvent) => void, followed?: Followed): () => void
 }
 
 /** Somebody whose token may be renewed while they listen. */
@@ -42,17 +44,20 @@ const listsChanged: readonly ServerEvent[] = [
 /**
  * Puts a guard between a bus and its listeners. Whoever subscribes outside of `onBehalfOf` counts as nobody. Where
  * changes may have been missed, listeners are told that everything they follow has changed.
+ *
+ * @param options.services what sources that tell a listener of their own changes call with; default: there are none
  */
 export function guardChanges(
   changes: Pick<SharedChanges, 'publish' | 'subscribe' | 'onGap'>,
   options: {
     registry: Registry
     hasScopes: HasScopes
+    services?: CallServices
     clock: Clock
     onError: (error: unknown) => void
   },
 ): GuardedChanges {
-  const { registry, hasScopes, clock, onError } = options
+  const { registry, hasScopes, services, clock, onError } = options
   const listeners = new AsyncLocalStorage<{ caller: Listener; followed: readonly string[] }>()
 
   const hearers = new Set<Hearer>()
@@ -70,7 +75,7 @@ export function guardChanges(
 
   const heardBy = (hearer: Hearer): HeardChanges => ({
     publish: event => changes.publish(event),
-    subscribe(listener, followed = () => []) {
+    subscribe(listener, followed = []) {
       let hasMissed = false
       let last = Promise.resolve()
       /** In the order of the changes, however long it takes to find out who may hear of one. */
@@ -84,18 +89,46 @@ export function guardChanges(
       }
       const tellAll = () => {
         for (const event of listsChanged) tell(event)
-        for (const uri of followed()) tell({ kind: 'resource_updated', uri })
+        for (const uri of followed) tell({ kind: 'resource_updated', uri })
+      }
+      const hearings = services ? hearSources(services) : []
+      const refresh = () => {
+        for (const hearing of hearings) hearing.refresh()
       }
       hearer.onRenewed?.(() => {
+        refresh()
         if (!hasMissed || hasEnded(hearer.caller())) return
         hasMissed = false
         tellAll()
       })
-      const stops = [changes.subscribe(tell), changes.onGap(tellAll)]
+      const stops = [
+        changes.subscribe(tell),
+        changes.onGap(tellAll),
+        followed.onChange?.(refresh) ?? (() => {}),
+        ...hearings.map(hearing => hearing.close),
+      ]
       hearers.add(hearer)
       return () => {
         hearers.delete(hearer)
         for (const stop of stops) stop()
+      }
+
+      /** What changes in sessions that sources have for this listener. */
+      function hearSources(services: CallServices): SourceHearing[] {
+        return registry.sources().flatMap(source => {
+          const hearing = source.hear?.({
+            asking() {
+              const caller = hearer.caller()
+              return hasEnded(caller) ? undefined : { caller, services }
+            },
+            followed: () => [...followed].filter(uri => registry.sourceOf(uri) === source),
+            listsChanged() {
+              for (const event of listsChanged) tell(event)
+            },
+            resourceUpdated: uri => tell({ kind: 'resource_updated', uri }),
+          })
+          return hearing ?? []
+        })
       }
     },
   })
@@ -104,7 +137,7 @@ export function guardChanges(
     publish: event => changes.publish(event),
     subscribe(listener) {
       const { caller, followed = [] } = listeners.getStore() ?? {}
-      return heardBy({ caller: () => caller }).subscribe(listener, () => followed)
+      return heardBy({ caller: () => caller }).subscribe(listener, followed)
     },
     heardBy,
     endGrant(grantId) {

@@ -58,6 +58,15 @@ export function mountedSource(
     prompts: async asking => fitting(await source.prompts(asking)),
     resources: async asking => (await source.resources(asking)).map(copyOf),
     templates: async asking => (await source.templates(asking)).map(copyOf),
+    ...(source.hear && {
+      hear: hearer =>
+        source.hear!({
+          asking: hearer.asking,
+          followed: () => [...hearer.followed()].flatMap(uri => withoutPrefix(prefix, uri) ?? []),
+          listsChanged: hearer.listsChanged,
+          resourceUpdated: uri => hearer.resourceUpdated(prefixUri(prefix, uri)),
+        }),
+    }),
     open: log => source.open(log),
     close: () => source.close(),
   }

@@ -12,6 +12,23 @@ export interface Asking {
   readonly services: CallServices
 }
 
+/** Somebody who hears of changes, for as long as their connection to us stays. */
+export interface SourceHearer {
+  /** Who it is; undefined when they may hear nothing now. */
+  asking(): Asking | undefined
+  /** Resources they follow. */
+  followed(): Iterable<string>
+  listsChanged(): void
+  resourceUpdated(uri: string): void
+}
+
+/** The hearing of one of them. */
+export interface SourceHearing {
+  /** Looks again who it is, and what they follow. */
+  refresh(): void
+  close(): void
+}
+
 /**
  * Offers that become known while the server runs, and may differ from caller to caller. By its name each of them is
  * found at once, before it is known whether there is one: what it asks of its caller depends on the name alone.
@@ -30,6 +47,11 @@ export interface OfferSource {
   prompts(asking: Asking): Promise<readonly Prompt[]>
   resources(asking: Asking): Promise<readonly FixedResource[]>
   templates(asking: Asking): Promise<readonly TemplateResource[]>
+  /**
+   * Tells somebody of what changes for them; what changes for everybody is told to everybody elsewhere. Absent: nothing
+   * changes for one alone.
+   */
+  hear?(hearer: SourceHearer): SourceHearing
   /**
    * Makes ready what can be; may be called again.
    *

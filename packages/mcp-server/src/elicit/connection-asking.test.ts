@@ -1,72 +1,42 @@
-import { InMemoryServerEventBus, InMemoryTransport, type JSONRPCMessage } from '@modelcontextprotocol/server'
-import { type SallyportEvent, systemClock, systemRandom } from '@sallyport/oauth'
-import { afterEach, describe, expect, it } from 'vitest'
+import type { InMemoryTransport, JSONRPCMessage } from '@modelcontextprotocol/server'
+import { describe, expect, it } from 'vitest'
 import { z } from 'zod'
-import { createInFlight } from '../in-flight.ts'
-import { createLogger } from '../log.ts'
-import { definePrompt } from '../prompts/define-prompt.ts'
-import { createRegistry } from '../registry.ts'
-import { defineTool } from '../tools/define-tool.ts'
-import { type StdioHandle, servePublicOffers } from '../tools/stdio-server.ts'
+import { closesAfterEach } from '../closing.fixture.ts'
+import { createServer } from '../create-server.ts'
+import { serveThroughPipes } from '../tools/stdio-server.fixture.ts'
 import { type Answers, connectAskableOver, eras, firstText } from './asking-client.fixture.ts'
 
 const confirm = z.object({ yes: z.boolean() })
-const log = createLogger({ name: 'test', level: 'silent', readable: false })
+const track = closesAfterEach()
 
-let handle: StdioHandle | undefined
-afterEach(() => handle?.close())
-
-/** A server as it stands on stdio, with pipes of this process. */
-function serve() {
-  const registry = createRegistry()
-  const events: SallyportEvent[] = []
-  const inFlight = createInFlight()
-  const add = (...offers: Parameters<typeof registry.add>[0][]) => {
-    for (const offer of offers) registry.add(offer, () => {})
-  }
-  add(
-    defineTool('everything', {
-      description: 'Asks for all there is',
-      run: async (_, { elicit, sample, roots, clientCan }) => {
-        const [form, page, reply, folders] = await Promise.all([
-          elicit({ message: 'Sure?', schema: confirm, id: 'sure' }),
-          elicit({ message: 'Read this', url: 'https://docs.example/terms' }),
-          sample({ messages: [{ role: 'user', content: { type: 'text', text: 'Hi' } }], maxTokens: 5 }),
-          roots(),
-        ])
-        return JSON.stringify([form, page, reply.model, folders.map(({ uri }) => uri), clientCan])
-      },
-    }),
-    defineTool('delete', {
-      description: 'Deletes after asking',
-      input: z.object({ name: z.string() }),
-      run: async ({ name }: { name: string }, { elicit }) =>
-        `${name}: ${(await elicit({ message: `Delete ${name}?`, schema: confirm, once: true })).action}`,
-    }),
-    defineTool('hello', { description: 'Asks nothing', run: () => 'hello' }),
-    definePrompt('letter', {
-      description: 'Writes to somebody',
-      run: async (_, { elicit }) =>
-        `To ${(await elicit({ message: 'Whom?', schema: z.object({ name: z.string() }) })).content?.name}`,
-    }),
-  )
-  registry.prepare()
-  const [ours, theirs] = InMemoryTransport.createLinkedPair()
-  handle = servePublicOffers({
-    identity: { info: { name: 'local', version: '1' } },
-    registry,
-    lists: {},
-    changes: new InMemoryServerEventBus(),
-    exposeErrors: false,
-    timing: {},
-    emit: event => events.push(event),
-    log,
-    clock: systemClock,
-    random: systemRandom,
-    inFlight,
-    transport: ours,
-  } as Parameters<typeof servePublicOffers>[0])
-  return { transport: theirs, events, inFlight, stopAsking: () => handle?.stopAsking?.() }
+/** A server as it stands on stdio. */
+async function serve() {
+  const server = createServer({ name: 'local', version: '1', environment: {}, logLevel: 'silent' })
+  server.tool('everything', {
+    description: 'Asks for all there is',
+    run: async (_, { elicit, sample, roots, clientCan }) => {
+      const [form, page, reply, folders] = await Promise.all([
+        elicit({ message: 'Sure?', schema: confirm, id: 'sure' }),
+        elicit({ message: 'Read this', url: 'https://docs.example/terms' }),
+        sample({ messages: [{ role: 'user', content: { type: 'text', text: 'Hi' } }], maxTokens: 5 }),
+        roots(),
+      ])
+      return JSON.stringify([form, page, reply.model, folders.map(({ uri }) => uri), clientCan])
+    },
+  })
+  server.tool('delete', {
+    description: 'Deletes after asking',
+    input: z.object({ name: z.string() }),
+    run: async ({ name }, { elicit }) =>
+      `${name}: ${(await elicit({ message: `Delete ${name}?`, schema: confirm, once: true })).action}`,
+  })
+  server.tool('hello', { description: 'Asks nothing', run: () => 'hello' })
+  server.prompt('letter', {
+    description: 'Writes to somebody',
+    run: async (_, { elicit }) =>
+      `To ${(await elicit({ message: 'Whom?', schema: z.object({ name: z.string() }) })).content?.name}`,
+  })
+  return track(await serveThroughPipes(server))
 }
 
 /** A promise, and what resolves it. */
@@ -83,7 +53,7 @@ describe.each(eras)('a %s client on a connection that stays', (era, versionNegot
     connectAskableOver(transport, versionNegotiation, answers)
 
   it('is asked for a form, a page, an answer of its model and the folders in the middle of a call', async () => {
-    const client = await connect(serve().transport, {
+    const client = await connect((await serve()).transport, {
       elicit: ({ mode }) =>
         mode === 'url' ? { action: 'accept' } : { action: 'accept', content: { yes: true } },
       sample: () => ({ role: 'assistant', model: 'm-1', content: { type: 'text', text: 'Hello' } }),
@@ -101,7 +71,7 @@ describe.each(eras)('a %s client on a connection that stays', (era, versionNegot
   })
 
   it('is asked by a prompt too', async () => {
-    const client = await connect(serve().transport, {
+    const client = await connect((await serve()).transport, {
       elicit: () => ({ action: 'accept', content: { name: 'Ada' } }),
     })
     const { messages } = await client.getPrompt({ name: 'letter' })
@@ -112,7 +82,7 @@ describe.each(eras)('a %s client on a connection that stays', (era, versionNegot
   it('gets other calls answered while a question is open', async () => {
     const asked = gate()
     const answer = gate()
-    const client = await connect(serve().transport, {
+    const client = await connect((await serve()).transport, {
       elicit: async () => {
         asked.open()
         await answer.opened
@@ -128,7 +98,7 @@ describe.each(eras)('a %s client on a connection that stays', (era, versionNegot
   })
 
   it('that cannot be asked gets a sentence, and the call ends', async () => {
-    const client = await connect(serve().transport, {})
+    const client = await connect((await serve()).transport, {})
     const outcome = await client.callTool({ name: 'delete', arguments: { name: 'a' } }).then(
       result => firstText(result),
       (error: { code: number }) => error.code,
@@ -144,7 +114,7 @@ describe('a client of 2025 on a connection that stays', () => {
 
   it('is waited for until it goes', async () => {
     const asked = gate()
-    const { transport, inFlight } = serve()
+    const { transport, inFlight } = await serve()
     const client = await connectAskableOver(transport, legacy, {
       elicit: () => {
         asked.open()
@@ -160,7 +130,7 @@ describe('a client of 2025 on a connection that stays', () => {
 
   it('is not waited for by a server that stops', async () => {
     const asked = gate()
-    const { transport, stopAsking } = serve()
+    const { transport, stopAsking } = await serve()
     const client = await connectAskableOver(transport, legacy, {
       elicit: () => {
         asked.open()
@@ -185,7 +155,7 @@ describe('R161: the state of a call on a connection that stays', () => {
 
   /** A client by hand: one request, one answer. */
   async function connectRaw() {
-    const { transport, events } = serve()
+    const { transport, events } = await serve()
     const replies: ((message: Reply) => void)[] = []
     transport.onmessage = message => replies.shift()?.(message as Reply)
     await transport.start()

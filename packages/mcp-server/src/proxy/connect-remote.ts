@@ -18,13 +18,15 @@ const minMessageBytes = 4_194_304
  * Connects to a remote server. The connection can be asked for nothing: whatever the remote server asks its client for
  * could not be told to the caller it is meant for.
  *
- * @param listener told of changed lists; undefined: they are not listened for
+ * @param listener told of changed lists, and of changed resources that are followed, as far as they are listened for
+ * @param listens whether the connection listens from its beginning
  * @throws {Error} when there is no way to it
  */
 export async function connectRemote(
   { target, maxResultBytes }: Pick<ProxySettings, 'target' | 'maxResultBytes'>,
   identity: RemoteIdentity,
-  listener: { onChanged(): void; onClosed(): void } | undefined,
+  listener: RemoteListener,
+  listens: boolean,
 ): Promise<Client> {
   const { Client } = await importClient()
   const client = new Client(
@@ -37,20 +39,35 @@ export async function connectRemote(
       jsonSchemaValidator: trusting,
     },
   )
-  if (listener) {
-    for (const kind of ['tools', 'prompts', 'resources'] as const) {
-      client.setNotificationHandler(`notifications/${kind}/list_changed`, () => listener.onChanged())
-    }
+  for (const kind of ['tools', 'prompts', 'resources'] as const) {
+    client.setNotificationHandler(`notifications/${kind}/list_changed`, () => listener.onChanged())
   }
+  client.setNotificationHandler('notifications/resources/updated', ({ params: { uri } }) =>
+    listener.onUpdated(uri),
+  )
   const maxBytes = Math.max(minMessageBytes, 2 * maxResultBytes)
-  await client.connect(await transportTo(target, identity, maxBytes, listener !== undefined), {
-    timeout: connectMs,
-  })
-  if (listener) {
-    client.onclose = () => listener.onClosed()
-    listen(client, listener.onClosed)
-  }
+  await client.connect(await transportTo(target, identity, maxBytes, listens), { timeout: connectMs })
+  client.onclose = () => listener.onClosed()
+  if (listens) listenForLists(client, listener.onClosed)
   return client
+}
+
+/** Told of what happens at a remote server. */
+export interface RemoteListener {
+  onChanged(): void
+  onUpdated(uri: string): void
+  onClosed(): void
+}
+
+/** Whether a remote server is of 2026-07-28 or later, where anything can be listened for at any time. */
+export const isModern = (client: Client): boolean => (client.getNegotiatedProtocolVersion() ?? '') >= '2026'
+
+/** How long the stream of a 2025 revision is opened again after it broke: about an hour and a half, while it is wanted. */
+const reconnectionOptions = {
+  initialReconnectionDelay: 1_000,
+  maxReconnectionDelay: 60_000,
+  reconnectionDelayGrowFactor: 2,
+  maxRetries: 100,
 }
 
 async function transportTo(
@@ -68,12 +85,13 @@ async function transportTo(
     fetch: guardedFetch(target.url, { maxBytes, headers, listens }),
     requestInit: { redirect: 'error' },
     onInsufficientScope: 'throw',
+    reconnectionOptions,
     ...(auth && { authProvider: auth }),
   })
 }
 
 /** Since 2026-07-28 changes are told to who listens; before, to who is connected. */
-function listen(client: Client, onClosed: () => void): void {
+export function listenForLists(client: Client, onClosed: () => void): void {
   const { tools, prompts, resources } = client.getServerCapabilities() ?? {}
   const filter = {
     ...(tools?.listChanged && { toolsListChanged: true }),

@@ -1,11 +1,13 @@
 import { systemClock } from '@sallyport/oauth'
 import { LRUCache } from 'lru-cache'
-import type { Asking } from '../composition/offer-source.ts'
+import type { Asking, SourceHearing } from '../composition/offer-source.ts'
 import type { ExternalToken } from '../provider.ts'
 import type { AnyCallContext, Caller, ClientCaller } from '../tools/call-context.ts'
 import { createOwnToken } from './client-credentials.ts'
 import type { RemoteIdentity } from './connect-remote.ts'
+import { inSession } from './forward.ts'
 import type { ProxyCredentials, ProxySettings } from './proxy-options.ts'
+import { createRemoteHearers, type RemoteHearer } from './remote-hearers.ts'
 import { createRemoteSession, type RemoteSession } from './remote-session.ts'
 
 /** Remote sessions by whom the remote server sees: one for all callers, or one for each. */
@@ -26,6 +28,8 @@ export interface Identities {
   forList(asking: Asking, refused?: RemoteSession): Promise<RemoteSession | undefined>
   /** The one for all, once it is there. */
   shared(): RemoteSession
+  /** Tells somebody of changes in the session that is theirs. */
+  hear(hearer: RemoteHearer): SourceHearing
   close(): Promise<void>
 }
 
@@ -47,14 +51,24 @@ interface Slot {
 /**
  * Creates the sessions of a proxy; none of them is connected yet. A caller is the user, or the client that calls for
  * itself: what one of them opens no other ever uses (R160).
+ *
+ * @param listener told what the one for all sees
  */
 export function createIdentities(
   settings: ProxySettings,
   listener: { onChanged(): void; onLost(): void },
+  settleMs?: number,
 ): Identities {
   const { credentials } = settings
+  const isShared = !isOfProvider(credentials) && typeof credentials !== 'function'
   const now = () => performance.now()
   let shared: RemoteSession | undefined
+  const hearers = createRemoteHearers({
+    keyOf: caller => (isShared ? everybody : keyOf(caller)),
+    isShared,
+    sync: (key, asking) => sync(key, asking),
+    ...(settleMs !== undefined && { settleMs }),
+  })
   const slots = new LRUCache<string, Slot>({
     max: maxSessions,
     ttl: idleMs,
@@ -75,22 +89,38 @@ export function createIdentities(
           headers: () => slot.headers,
           ...(isOfProvider(credentials) && { auth: { token: async () => openedWith } }),
         },
-        { keepMs: keepOwnMs, now },
+        { keepMs: keepOwnMs, now, listener: hearers.listenerOf(key) },
       ),
       openedWith,
       headers: {},
     }
     if (openedWith !== undefined) tokens.set(slot.session, openedWith)
     slots.set(key, slot)
+    // Whoever hears of changes hears of those of the session that is used from now on.
+    if (known) hearers.refresh(key)
     return slot
   }
   const sharedSession = () => {
+    const told = hearers.listenerOf(everybody)
     shared ??= createRemoteSession(settings, sharedIdentity(credentials), {
       keepMs: keepSharedMs,
       now,
-      ...listener,
+      // Its lists are everybody's, and so is what is told of them.
+      listener: { ...told, ...listener, listens: () => true },
     })
     return shared
+  }
+  /** Has the session of some callers follow what they follow; opens it when there is something to follow. */
+  const sync = async (key: string, asking: Asking | undefined): Promise<void> => {
+    const isNeeded = asking !== undefined && hearers.listenerOf(key).followed().size > 0
+    // Looking at it keeps it: it is not idle as long as somebody may hear of changes.
+    const own = asking ? slots.get(key) : slots.peek(key)
+    const open = isShared ? shared : own?.session
+    if (!isNeeded) return open?.follow()
+    await inSession(
+      refused => forList(asking, refused),
+      async session => session?.follow(),
+    )
   }
   const withHeaders = async (caller: Caller | ClientCaller | undefined, headersFor: HeadersOf) => {
     // Asked before the slot is there: what fails leaves none behind.
@@ -115,8 +145,25 @@ export function createIdentities(
     return slotOf(caller, value).session
   }
 
+  const forList: Identities['forList'] = async ({ caller, services }, refused) => {
+    if (typeof credentials === 'function') return withHeaders(caller, credentials)
+    if (!isOfProvider(credentials)) return sharedSession()
+    const { provider, scopes = [] } = credentials
+    const connected = services.providers.get(provider)?.connected
+    if (!connected || caller?.principal !== 'user') return undefined
+    const { userId } = caller
+    return withToken(
+      caller,
+      rejected =>
+        rejected === undefined
+          ? connected.token(userId, scopes)
+          : connected.token(userId, scopes, undefined, rejected),
+      refused,
+    )
+  }
+
   return {
-    isShared: !isOfProvider(credentials) && typeof credentials !== 'function',
+    isShared,
     async forCall({ caller, token }, refused) {
       if (typeof credentials === 'function') return withHeaders(caller, credentials)
       if (!isOfProvider(credentials)) return sharedSession()
@@ -127,24 +174,11 @@ export function createIdentities(
         refused,
       )
     },
-    async forList({ caller, services }, refused) {
-      if (typeof credentials === 'function') return withHeaders(caller, credentials)
-      if (!isOfProvider(credentials)) return sharedSession()
-      const { provider, scopes = [] } = credentials
-      const connected = services.providers.get(provider)?.connected
-      if (!connected || caller?.principal !== 'user') return undefined
-      const { userId } = caller
-      return withToken(
-        caller,
-        rejected =>
-          rejected === undefined
-            ? connected.token(userId, scopes)
-            : connected.token(userId, scopes, undefined, rejected),
-        refused,
-      )
-    },
+    forList,
+    hear: hearers.hear,
     shared: sharedSession,
     async close() {
+      hearers.close()
       const ending = [...slots.values()].map(({ session }) => session.retire())
       slots.clear()
       const last = shared
@@ -153,6 +187,9 @@ export function createIdentities(
     },
   }
 }
+
+/** Names the session of all. */
+const everybody = 'everybody'
 
 type HeadersOf = Extract<ProxyCredentials, (...caller: never[]) => unknown>
 

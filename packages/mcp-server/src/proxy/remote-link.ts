@@ -54,7 +54,7 @@ export function createRemoteLink(
     retry = setTimeout(() => void connect(), ms)
     retry.unref()
   }
-  const identities = createIdentities(settings, {
+  const listener = {
     onChanged() {
       // One that tells of changes all the time is not heard all the time.
       settling ??= setTimeout(async () => {
@@ -71,7 +71,8 @@ export function createRemoteLink(
       if (seenAt !== undefined && performance.now() - seenAt > timing.maxRetryMs) attempts = 0
       tryLater()
     },
-  })
+  }
+  const identities = createIdentities(settings, listener, timing.settleMs)
 
   /** Reads what the remote server has, for all callers, now or as soon as it is there. */
   const connect = async (): Promise<void> => {

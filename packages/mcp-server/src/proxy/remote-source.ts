@@ -2,7 +2,7 @@ import type { Prompt as PromptListing, Tool as ToolListing } from '@modelcontext
 import { LRUCache } from 'lru-cache'
 import { callerFor, mayUse } from '../calls/perform.ts'
 import type { Asking, OfferSource } from '../composition/offer-source.ts'
-import { prefixName, withoutPrefix } from '../composition/prefix.ts'
+import { prefixName, prefixUri, withoutPrefix } from '../composition/prefix.ts'
 import type { Offer } from '../offers.ts'
 import type { Prompt } from '../prompts/define-prompt.ts'
 import { ConnectionRequiredError } from '../provider.ts'
@@ -151,6 +151,22 @@ export function createRemoteSource(
         ({ templates }) => templates,
         ({ uriTemplate, ...listing }) => templateOf(uriTemplate, uriTemplate, listing),
       ),
+    hear: hearer =>
+      identities.hear({
+        asking() {
+          const asking = hearer.asking()
+          // What there is may be the caller's own: nothing is opened for a token that could read none of it (R156).
+          return asking && mayCall(asking) ? asking : undefined
+        },
+        followed: () =>
+          settings.resources
+            ? [...hearer.followed()].flatMap(uri =>
+                prefix === undefined ? uri : (withoutPrefix(prefix, uri) ?? []),
+              )
+            : [],
+        changed: hearer.listsChanged,
+        updated: uri => hearer.resourceUpdated(prefix === undefined ? uri : prefixUri(prefix, uri)),
+      }),
     open: log => link.open(log),
     close: () => link.close(),
   }

@@ -18,12 +18,13 @@ export async function startRemote(
 ) {
   const seen: { method: string; headers: Headers; body: string }[] = []
   const aborted: string[] = []
+  const followed = new Set<readonly string[]>()
   const extras: ExtraTool[] = []
   const who = new Map<Request, string | null>()
   const create = (authorization: string | null): McpServer => {
     const server = new McpServer(
       { name: 'remote', version: '1' },
-      { capabilities: { tools: { listChanged: true } } },
+      { capabilities: { tools: { listChanged: true }, resources: { subscribe: true, listChanged: true } } },
     )
     server.registerTool(
       'add',
@@ -105,6 +106,11 @@ export async function startRemote(
       getRequestListener(async request => {
         const body = request.method === 'POST' ? await request.clone().text() : ''
         seen.push({ method: request.method, headers: request.headers, body })
+        if (body.includes('"resourceSubscriptions"')) {
+          const uris = JSON.parse(body).params.notifications.resourceSubscriptions as string[]
+          followed.add(uris)
+          request.signal.addEventListener('abort', () => followed.delete(uris))
+        }
         const authorization = request.headers.get('authorization')
         const status = options.admit?.(authorization)
         if (status !== undefined) return new Response(null, { status })
@@ -132,6 +138,10 @@ export async function startRemote(
       extras.push(extra)
       handler.notify.toolsChanged()
     },
+    /** Resources that are followed now. */
+    follows: () => [...followed].flat(),
+    /** Tells those who follow a resource that it has changed. */
+    update: (uri: string) => handler.notify.resourceUpdated(uri),
     stop,
     comeBack: () => listen(port),
     async close() {

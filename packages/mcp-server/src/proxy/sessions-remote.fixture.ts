@@ -46,6 +46,7 @@ export async function startSessionsRemote(
     const transport = new WebStandardStreamableHTTPServerTransport({
       sessionIdGenerator: randomUUID,
       onsessioninitialized: id => void sessions.set(id, session),
+      onsessionclosed: id => void sessions.delete(id),
     })
     const session: RemoteSession = { server, transport, authorization, followed }
     await server.connect(transport)
@@ -74,9 +75,8 @@ export async function startSessionsRemote(
     seen,
     /** What somebody follows, in all their sessions. */
     followedBy: (authorization: string | null) => of(authorization).flatMap(({ followed }) => [...followed]),
-    /** Whether somebody has a stream open to be told of changes. */
-    listens: (authorization: string | null) =>
-      seen.some(request => request.method === 'GET' && request.authorization === authorization),
+    /** What anybody follows. */
+    followed: () => [...sessions.values()].flatMap(({ followed }) => [...followed]),
     /** Tells the sessions of one caller, whether they follow it or not. */
     async update(authorization: string | null, uri: string) {
       for (const { server } of of(authorization)) await server.server.sendResourceUpdated({ uri })

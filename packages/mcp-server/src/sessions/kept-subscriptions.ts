@@ -1,6 +1,6 @@
 import { ProtocolError, ProtocolErrorCode } from '@modelcontextprotocol/server'
 import type { SessionStore } from '@sallyport/oauth'
-import type { Subscriptions } from '../calls/subscriptions.ts'
+import { createListeners, type Subscriptions } from '../calls/subscriptions.ts'
 import type { EventKeeping } from './event-log.ts'
 import { digestOf } from './session-ticket.ts'
 
@@ -33,6 +33,7 @@ export function createKeptSubscriptions(
   const { store, sealer, tenant, clock, onError, tellOthers } = keeping
   const place = { tenant, kind: 'session-subscription', id: key }
   let uris = new Set<string>()
+  const listeners = createListeners()
   let last: Promise<unknown> = Promise.resolve()
   /** One after the other: what was read must not take back what was added meanwhile. */
   const inTurn = <T>(step: () => Promise<T>): Promise<T> => {
@@ -72,18 +73,22 @@ export function createKeptSubscriptions(
           throw new ProtocolError(ProtocolErrorCode.InvalidParams, 'Too many subscriptions.')
         }
         uris.add(uri)
+        listeners.tell()
         tellOthers(key)
       }),
     delete: uri =>
       kept(async () => {
         await store.deleteSubscription({ session: key, idHash: digestOf(uri), now: clock() })
         uris.delete(uri)
+        listeners.tell()
         tellOthers(key)
       }),
     reload: () =>
       inTurn(async () => {
         const found = await store.listSubscriptions({ session: key, now: clock() })
         uris = new Set(found.flatMap(sealed => sealer.open(sealed, place)?.plaintext ?? []))
+        listeners.tell()
       }),
+    onChange: listeners.add,
   }
 }

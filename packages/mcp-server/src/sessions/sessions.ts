@@ -147,6 +147,7 @@ export function createSessions(
     principal: string,
   ): Promise<HeldSession> => {
     let live: LiveSession | undefined
+    let opened: HeldSession | undefined
     let catchUp = () => {}
     const now = clock()
     const createServer = (
@@ -154,7 +155,8 @@ export function createSessions(
       subscriptions: Subscriptions,
     ) =>
       options.createServer(exchangeOf, subscriptions, {
-        caller: () => holding.caller,
+        // Asked already while the session opens.
+        caller: () => opened?.caller,
         onRenewed(step) {
           catchUp = step
         },
@@ -169,6 +171,7 @@ export function createSessions(
       usedAt: now,
       checkedAt: now,
     }
+    opened = holding
     held.set(session.key, holding)
     try {
       live = await holding.live

@@ -86,13 +86,22 @@ export async function startStdio(parts: StdioParts): Promise<StdioHandle> {
     },
   }
   let latest: Listener
+  let onRenewed = () => {}
   const admit = async (request: object): Promise<Admission> => {
     const admission = await access(judgeOperation(request, registry, false))
-    if ('caller' in admission) latest = admission.caller
+    if ('caller' in admission) {
+      latest = admission.caller
+      onRenewed()
+    }
     return admission
   }
   const lists = createLists(registry, services, parts.lists)
-  const changes = parts.changes.heardBy({ caller: () => latest })
+  const changes = parts.changes.heardBy({
+    caller: () => latest,
+    onRenewed(step) {
+      onRenewed = step
+    },
+  })
   const { tasks, asking } = parts
   const handle = serveOffers({ identity, registry, services, lists, tasks }, { changes, admit, asking, log })
   return {

@@ -204,24 +204,21 @@ function tellChanges(
       return {}
     })
   }
-  const stop = changes.subscribe(
-    event => {
-      if (!mcp.isConnected()) return
-      const sent =
-        event.kind === 'tools_list_changed'
-          ? server.sendToolListChanged()
-          : event.kind === 'prompts_list_changed'
-            ? server.sendPromptListChanged()
-            : event.kind === 'resources_list_changed'
-              ? server.sendResourceListChanged()
-              : // Since 2026-07-28 the SDK itself picks what a subscription asked for.
-                era === 'modern' || subscriptions.has(event.uri)
-                ? server.sendResourceUpdated({ uri: event.uri })
-                : undefined
-      sent?.catch(() => {})
-    },
-    () => subscriptions,
-  )
+  const stop = changes.subscribe(event => {
+    if (!mcp.isConnected()) return
+    const sent =
+      event.kind === 'tools_list_changed'
+        ? server.sendToolListChanged()
+        : event.kind === 'prompts_list_changed'
+          ? server.sendPromptListChanged()
+          : event.kind === 'resources_list_changed'
+            ? server.sendResourceListChanged()
+            : // Since 2026-07-28 the SDK itself picks what a subscription asked for.
+              era === 'modern' || subscriptions.has(event.uri)
+              ? server.sendResourceUpdated({ uri: event.uri })
+              : undefined
+    sent?.catch(() => {})
+  }, subscriptions)
   const { onclose } = server
   server.onclose = () => {
     stop()

@@ -1,5 +1,5 @@
 import type { ServerEventBus, Transport } from '@modelcontextprotocol/server'
-import { serveStdio } from '@modelcontextprotocol/server/stdio'
+import { StdioServerTransport, serveStdio } from '@modelcontextprotocol/server/stdio'
 import {
   type Clock,
   createMemoryStore,
@@ -8,7 +8,7 @@ import {
   type EventSink,
   type RandomBytes,
 } from '@sallyport/oauth'
-import type { HeardChanges } from '../calls/changes.ts'
+import { guardChanges, type HeardChanges } from '../calls/changes.ts'
 import { createLists, type ListSettings } from '../calls/lists.ts'
 import type { CallServices } from '../calls/perform.ts'
 import { type ConnectionAsking, createConnectionAsking } from '../elicit/connection-asking.ts'
@@ -19,6 +19,7 @@ import type { InFlight } from '../in-flight.ts'
 import type { Log } from '../log.ts'
 import type { Registry } from '../registry.ts'
 import { hasScopes } from '../scope-hierarchy.ts'
+import { withListened } from '../stdio/listened.ts'
 import { createSdkServer, type SdkServerParts, type SdkServerUse } from './sdk-server.ts'
 import type { ServerIdentity } from './server-identity.ts'
 
@@ -46,7 +47,8 @@ export function serveOffers(
     log: Log
   },
 ): StdioHandle {
-  const { changes, admit, asking, transport, log } = options
+  const { changes, admit, asking, log } = options
+  const { transport, listened } = withListened(options.transport ?? new StdioServerTransport())
   return serveStdio(
     ({ era }) =>
       createSdkServer(parts, {
@@ -54,10 +56,11 @@ export function serveOffers(
         era,
         hearsChanges: true,
         changes,
+        ...(era === 'modern' && { subscriptions: listened }),
         exchangeOf: asking,
         ...(admit && { admit }),
       }),
-    { onerror: error => log.debug({ err: error }, 'mcp'), ...(transport && { transport }) },
+    { onerror: error => log.debug({ err: error }, 'mcp'), transport },
   )
 }
 
@@ -103,6 +106,22 @@ export function servePublicOffers(options: {
   })
   const openRound = createOpenRound({ states, ...waiting, clock, emit })
   const asking = createConnectionAsking({ openRound, ...waiting })
-  const handle = serveOffers({ identity, registry, services, lists }, { changes, asking, log, transport })
+  const guarded = guardChanges(
+    {
+      publish: event => changes.publish(event),
+      subscribe: listener => changes.subscribe(listener),
+      onGap: () => () => {},
+    },
+    {
+      registry,
+      hasScopes,
+      services,
+      clock,
+      onError: error => log.error({ err: error }, 'a change could not be told'),
+    },
+  )
+  const heard = guarded.heardBy({ caller: () => undefined })
+  const parts = { identity, registry, services, lists }
+  const handle = serveOffers(parts, { changes: heard, asking, log, transport })
   return { ...handle, stopAsking: () => stop.abort() }
 }
