@@ -4,6 +4,7 @@ import { composeLayers, concerns, type Layer, type NamedLayer } from './composit
 import { mountedOffer } from './composition/mounted-offer.ts'
 import { mountedSource } from './composition/mounted-source.ts'
 import type { OfferSource } from './composition/offer-source.ts'
+import { withoutPrefix } from './composition/prefix.ts'
 import type { Offer, OfferHandle } from './offers.ts'
 import { offerName } from './offers.ts'
 import type { Prompt } from './prompts/define-prompt.ts'
@@ -49,8 +50,14 @@ export interface Registry {
    * @throws {ConfigurationError} when the server has started
    */
   use(layer: Layer): void
-  /** All middleware around an offer, of mounted servers theirs too, the outermost first. */
-  layersOf(offer: Offer): readonly NamedLayer[]
+  /**
+   * All middleware around an offer, of mounted servers theirs too, the outermost first.
+   *
+   * @param uri of the resource or template, where one offer stands for many
+   */
+  layersOf(offer: Offer, uri?: string): readonly NamedLayer[]
+  /** Names of middleware that nothing has, as far as sources are known by now. */
+  unmatchedNames(): readonly string[]
   /**
    * Brings in what another registry has by the time of `prepare`.
    *
@@ -76,15 +83,20 @@ export function createRegistry(): Registry {
   const layers: Layer[] = []
   const sources: OfferSource[] = []
   const mounts: { prefix: string; other: Registry; copies: Map<object, unknown> }[] = []
-  const originals = new WeakMap<Offer, { registry: Registry; offer: Offer }>()
+  const originals = new WeakMap<Offer, { registry: Registry; offer: Offer; prefix: string }>()
   let frozen = false
 
   const own = () => [...tools.values(), ...resources.values(), ...templates.values(), ...prompts.values()]
   const offers = () => [...own(), ...sources.flatMap(({ placeholders }) => placeholders)]
-  const layersOf = (offer: Offer): readonly NamedLayer[] => {
-    const own = layers.filter(layer => concerns(layer, offer)).map(layer => ({ layer, name: offer.name }))
+  const layersOf = (offer: Offer, uri?: string): readonly NamedLayer[] => {
+    const { kind, name } = offer
+    const own = layers
+      .filter(layer => concerns(layer, offer) || (uri !== undefined && concerns(layer, { kind, name: uri })))
+      .map(layer => ({ layer, name }))
     const original = originals.get(offer)
-    return original ? [...own, ...original.registry.layersOf(original.offer)] : own
+    if (!original) return own
+    const { registry, prefix } = original
+    return [...own, ...registry.layersOf(original.offer, uri && withoutPrefix(prefix, uri))]
   }
   /** A longer beginning of names comes first: what begins with it is nobody's who has a shorter one, or none. */
   const insert = (source: OfferSource) => {
@@ -100,6 +112,9 @@ export function createRegistry(): Registry {
     }
     return offer
   }
+  /** One offer of a source stands for all its resources: each is dressed by its own address. */
+  const dressResource = <O extends Resource>(resource: O, uri: string): O =>
+    resource.isSourced ? { ...resource, around: composeLayers(layersOf(resource, uri)) } : dress(resource)
   const fromSources = <O extends Offer>(find: (source: OfferSource) => O | undefined): O | undefined => {
     for (const source of sources) {
       const found = find(source)
@@ -160,14 +175,21 @@ export function createRegistry(): Registry {
       if (own) return own === 'disabled' ? undefined : own
       for (const source of sources) {
         const found = source.findResource(uri)
-        if (found) return { ...found, resource: dress(found.resource) }
+        if (found) return { ...found, resource: dressResource(found.resource, uri) }
       }
       return undefined
     },
     sourceOf: uri =>
       findOwn(uri) ? undefined : sources.find(source => source.findResource(uri) !== undefined),
-    template: uriTemplate =>
-      templates.get(uriTemplate) ?? fromSources(source => source.template(uriTemplate)),
+    template(uriTemplate) {
+      const own = templates.get(uriTemplate)
+      if (own) return own
+      for (const source of sources) {
+        const found = source.template(uriTemplate)
+        if (found) return dressResource(found, uriTemplate)
+      }
+      return undefined
+    },
     tools: () => [...tools.values()],
     prompts: () => [...prompts.values()],
     resources: () => [...resources.values()],
@@ -184,6 +206,14 @@ export function createRegistry(): Registry {
       layers.push(layer)
     },
     layersOf,
+    unmatchedNames: () =>
+      layers.flatMap(layer =>
+        (layer.names ?? []).filter(name => {
+          const one = { ...layer, names: [name] }
+          if (own().some(offer => concerns(one, offer))) return false
+          return sources.every(source => isLacking(source, one, name))
+        }),
+      ),
     mount(prefix, other) {
       if (frozen) throw new ConfigurationError('server.mount comes too late: mount before start().')
       mounts.push({ prefix, other, copies: new Map() })
@@ -202,18 +232,19 @@ export function createRegistry(): Registry {
           }
           home.set(copy.name, copy)
           copies.set(offer, copy)
-          originals.set(copy, { registry: other, offer })
+          originals.set(copy, { registry: other, offer, prefix })
         }
         for (const source of other.sources()) {
           if (copies.has(source)) continue
           copies.set(source, undefined)
           insert(
-            mountedSource(source, prefix, (copy, offer) => originals.set(copy, { registry: other, offer })),
+            mountedSource(source, prefix, (copy, offer) =>
+              originals.set(copy, { registry: other, offer, prefix }),
+            ),
           )
         }
       }
-      // What sources have is known later.
-      if (sources.length === 0) for (const layer of layers) assertConcerns(layer, offers())
+      for (const layer of layers) assertConcerns(layer, offers(), sources)
     },
     freeze() {
       frozen = true
@@ -228,11 +259,44 @@ export function createRegistry(): Registry {
  *
  * @throws {ConfigurationError}
  */
-function assertConcerns(layer: Layer, offers: readonly Offer[]): void {
+function assertConcerns(layer: Layer, offers: readonly Offer[], sources: readonly OfferSource[]): void {
   const { names, kinds } = layer
   for (const name of names ?? []) {
-    if (offers.some(offer => concerns({ ...layer, names: [name] }, offer))) continue
+    const one = { ...layer, names: [name] }
+    if (offers.some(offer => concerns(one, offer))) continue
+    // What sources have is known later; what they cannot have is known now.
+    if (sources.some(source => mayHave(source, one, name))) continue
     const what = kinds ? kinds.join(' or ') : 'tool, resource or prompt'
-    throw new ConfigurationError(`server.use names "${name}", and there is no ${what} of that name: mend it.`)
+    const starts = sources.flatMap(({ start }) => (start === '' ? [] : `"${start}"`))
+    const hint =
+      starts.length > 0 ? ` Names of what is behind server.proxy begin with ${starts.join(' or ')}.` : ''
+    throw new ConfigurationError(
+      `server.use names "${name}", and there is no ${what} of that name: mend it.${hint}`,
+    )
   }
+}
+
+/** Kinds of offers that middleware of a source could be meant for. */
+const kindsOf = (source: OfferSource, layer: Layer): Set<Offer['kind']> =>
+  new Set(
+    source.placeholders
+      .map(({ kind }) => kind)
+      .filter(kind => concerns({ ...layer, names: undefined }, { kind, name: '' })),
+  )
+
+/** Whether a source could have something of a name as clients see it, or one that fits a pattern. */
+const mayHave = (source: OfferSource, layer: Layer, name: string): boolean =>
+  [...kindsOf(source, layer)].some(
+    // What names no kind and has no scheme is meant for names.
+    kind => (kind !== 'resource' || layer.kinds || /^\*|:/.test(name)) && source.mayHave(kind, name),
+  )
+
+/** Whether a source is known to have nothing by a name. */
+function isLacking(source: OfferSource, layer: Layer, name: string): boolean {
+  const kinds = kindsOf(source, layer)
+  // Templates make room for addresses that no list has.
+  if (kinds.has('resource') && source.mayHave('resource', name)) return false
+  return (['tool', 'prompt'] as const).every(
+    kind => !kinds.has(kind) || !source.mayHave(kind, name) || source.lacks(kind, name),
+  )
 }

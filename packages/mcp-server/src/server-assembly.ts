@@ -63,6 +63,9 @@ export function createServerAssembly({
   }
   const openSources = async () => {
     await Promise.all(registry.sources().map(source => source.open(setup.logger())))
+    for (const name of registry.unmatchedNames()) {
+      setup.logger().warn({ name }, 'server.use names what neither this server nor one behind it has')
+    }
   }
   const assembleAt = async (port: number): Promise<Assembled> => {
     check()

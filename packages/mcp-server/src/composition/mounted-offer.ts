@@ -51,8 +51,8 @@ function renamed(
       listing: { ...listing, _meta: { ...listing._meta, ui: toolUiMeta(view) } },
     }
   }
-  const name = prefixUri(prefix, offer.name)
   if (offer.isSourced) {
+    const name = `${prefix}/${offer.name}`
     const { uri, uriTemplate } = offer.listing as { uri?: string; uriTemplate?: string }
     return {
       ...offer,
@@ -64,6 +64,7 @@ function renamed(
       },
     }
   }
+  const name = prefixUri(prefix, offer.name)
   // A resource without a name of its own is known by its URI.
   const shown = offer.listing.name === offer.name ? name : offer.listing.name
   if (!offer.template) {

@@ -5,7 +5,7 @@ import type { Tool } from '../tools/define-tool.ts'
 import { isToolName } from '../tools/define-tool.ts'
 import { mountedOffer } from './mounted-offer.ts'
 import type { OfferSource } from './offer-source.ts'
-import { prefixName, prefixUri, withoutPrefix } from './prefix.ts'
+import { patternWithoutPrefix, prefixName, prefixUri, withoutPrefix } from './prefix.ts'
 
 /**
  * A source of a mounted server under its prefix.
@@ -40,7 +40,7 @@ export function mountedSource(
     start: prefixName(prefix, source.start),
     placeholders: source.placeholders.map(offer => ({
       ...offer,
-      name: offer.kind === 'resource' ? prefixUri(prefix, offer.name) : prefixName(prefix, offer.name),
+      name: offer.kind === 'resource' ? `${prefix}/${offer.name}` : prefixName(prefix, offer.name),
     })),
     tool: name => named(name, source.tool),
     prompt: name => named(name, source.prompt),
@@ -53,6 +53,20 @@ export function mountedSource(
       const inner = withoutPrefix(prefix, uriTemplate)
       const found = inner === undefined ? undefined : source.template(inner)
       return found && copyOf(found)
+    },
+    mayHave(kind, pattern) {
+      const [begin = ''] = pattern.split('*')
+      if (kind === 'resource') {
+        const inner = patternWithoutPrefix(prefix, pattern)
+        return inner !== undefined && source.mayHave(kind, inner)
+      }
+      const start = prefixName(prefix, '')
+      if (pattern.startsWith(start)) return source.mayHave(kind, pattern.slice(start.length))
+      return begin !== pattern && start.startsWith(begin) && source.mayHave(kind, '*')
+    },
+    lacks(kind, pattern) {
+      const start = prefixName(prefix, '')
+      return pattern.startsWith(start) && source.lacks(kind, pattern.slice(start.length))
     },
     tools: async asking => fitting(await source.tools(asking)),
     prompts: async asking => fitting(await source.prompts(asking)),

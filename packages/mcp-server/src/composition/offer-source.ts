@@ -42,6 +42,10 @@ export interface OfferSource {
   prompt(name: string): Prompt | undefined
   findResource(uri: string): FoundResource | undefined
   template(uriTemplate: string): TemplateResource | undefined
+  /** Whether it could have something of a name or address that fits, now or later. */
+  mayHave(kind: Offer['kind'], pattern: string): boolean
+  /** Whether it is known by now that none of its tools (or prompts) has a name that fits. */
+  lacks(kind: 'tool' | 'prompt', pattern: string): boolean
   /** What there is for a caller. These never throw: what cannot be asked now is left out. */
   tools(asking: Asking): Promise<readonly Tool[]>
   prompts(asking: Asking): Promise<readonly Prompt[]>

@@ -21,6 +21,17 @@ const start = /^[a-z][a-z0-9+.-]*:(?:\/\/)?/i
 export const prefixUri = (prefix: string, uri: string): string =>
   uri.replace(start, scheme => `${scheme}${prefix}/`)
 
+/** The same of a pattern with `*`; undefined when no URI under the prefix can fit it. */
+export function patternWithoutPrefix(prefix: string, pattern: string): string | undefined {
+  const [begin = ''] = pattern.split('*')
+  const inner = withoutPrefix(prefix, pattern)
+  // The prefix is there as far as the pattern goes before its first `*`.
+  if (inner !== undefined || begin === pattern) return inner
+  const scheme = start.exec(begin)?.[0]
+  if (scheme === undefined) return /^[a-z0-9+.-]*$/i.test(begin) ? pattern : undefined
+  return `${prefix}/`.startsWith(begin.slice(scheme.length)) ? `${scheme}*` : undefined
+}
+
 /** The URI without its prefix; undefined when it is not under it. */
 export function withoutPrefix(prefix: string, uri: string): string | undefined {
   const scheme = start.exec(uri)?.[0]

@@ -190,6 +190,101 @@ describe('what a deployer chooses', () => {
     expect(contents).toMatchObject([{ uri: 'notes://office/far/all', text: 'all notes' }])
   })
 
+  it('middleware by the address of a resource or template, as clients see it', async () => {
+    const remote = await remoteServer()
+    const inner = createServer(quiet)
+    inner.proxy({ url: remote.url, prefix: 'far' })
+    const seen: string[] = []
+    inner.use({ kind: 'resource', name: 'notes://far/a*' }, (call, next) => {
+      seen.push(`inner ${(call as { uri?: string }).uri}`)
+      return next()
+    })
+    const server = createServer(quiet)
+    server.mount('office', inner)
+    server.proxy({ url: remote.url, prefix: 'far' })
+    server.use({ kind: 'resource', name: ['notes://far/all', 'notes://office/far/one/*'] }, (call, next) => {
+      seen.push(`${call.name} ${call.kind === 'resource' ? call.uri : ''}`)
+      return next()
+    })
+    server.use({ kind: 'completion', name: 'notes://far/one/{id}' }, (call, next) => {
+      seen.push(call.kind)
+      return next()
+    })
+    const client = await (await test(server)).asNobody().connect()
+    for (const uri of [
+      'notes://far/all',
+      'notes://far/one/7',
+      'notes://office/far/one/7',
+      'notes://office/far/all',
+    ]) {
+      await client.readResource({ uri })
+    }
+    expect(seen.splice(0)).toEqual([
+      'far/* notes://far/all',
+      'office/far/* notes://office/far/one/7',
+      'inner notes://office/far/all',
+    ])
+    for (const prefix of ['far', 'office/far']) {
+      const ref = { type: 'ref/resource', uri: `notes://${prefix}/one/{id}` } as const
+      await client.complete({ ref, argument: { name: 'id', value: '' } })
+    }
+    expect(seen).toEqual(['completion'])
+  })
+
+  it.each<[string, object, string, boolean]>([
+    ['the name at the remote server', { kind: 'tool' }, 'add', false],
+    ['a pattern of names at the remote server', {}, 'delete-*', false],
+    ['a tool that is left out', { kind: 'tool' }, 'far_steps', false],
+    ['a tool by the name it had before', { kind: 'tool' }, 'far_whoami', false],
+    ['a kind that is left out', { kind: 'prompt' }, 'far_*', false],
+    ['an address at the remote server', { kind: 'resource' }, 'notes://all', false],
+    ['a pattern of such addresses', { kind: 'resource' }, 'notes://a*', false],
+    ['its own tool', {}, 'own', true],
+    ['a name here', { kind: 'tool' }, 'far_add', true],
+    ['another name here', { kind: 'tool' }, 'far_me', true],
+    ['a name it might have later', { kind: 'tool' }, 'far_late', true],
+    ['a pattern of names here', {}, 'far_d*', true],
+    ['a wide pattern', {}, 'f*', true],
+    ['a tool behind a mounted server', {}, 'office_deep_add', true],
+    ['a pattern behind a mounted server', {}, 'office_deep_a*', true],
+    ['a tool that a mounted server leaves out', { kind: 'tool' }, 'office_deep_steps', false],
+    ['an address here', { kind: 'resource' }, 'notes://far/all', true],
+    ['a pattern of addresses here', { kind: 'resource' }, 'notes://far/*', true],
+    ['a wide pattern of addresses', { kind: 'resource' }, 'notes://*', true],
+    ['an address behind a mounted server', { kind: 'resource' }, 'notes://office/deep/*', true],
+    ['what stands for all its resources', { kind: 'resource' }, 'far/*', true],
+  ])('middleware whose name cannot fit anything stops the start: %s', async (_, filter, name, isFine) => {
+    const tools = { exclude: ['steps'], rename: { whoami: 'me' } }
+    const inner = createServer(quiet)
+    inner.proxy({ url: 'https://127.0.0.1:1', prefix: 'deep', tools })
+    const server = createServer(quiet)
+    server.tool('own', { description: 'd', run: () => 'own' })
+    server.mount('office', inner)
+    server.proxy({ url: 'https://127.0.0.1:1', prefix: 'far', prompts: false, tools })
+    server.use({ ...filter, name } as never, (_, next) => next())
+    const started = track(server).start({ transport: 'mounted', throwOnError: true })
+    if (isFine) return expect(await started).toBeUndefined()
+    await expect(started).rejects.toThrow(
+      new RegExp(
+        `names "${name.replace(/[*/]/g, '\\$&')}".*behind server.proxy begin with "office_deep_" or "far_"`,
+      ),
+    )
+  })
+
+  it('middleware whose name fits nothing of a remote server that is there is told in the log', async () => {
+    const remote = await remoteServer()
+    const server = createServer(quiet)
+    server.proxy({ url: remote.url, prefix: 'far' })
+    for (const name of ['far_add', 'far_delete-*', 'far_delete', 'far_x*']) {
+      server.use({ kind: 'tool', name }, (_, next) => next())
+    }
+    const kit = await test(server)
+    await kit.asNobody().connect()
+    const { logs } = kit
+    const named = logs.filter(({ message }) => message?.startsWith('server.use names what neither'))
+    expect(named.map(({ fields }) => Object(fields).name)).toEqual(['far_delete', 'far_x*'])
+  })
+
   it.each<[string, object, RegExp]>([
     ['plain HTTP to another machine', { url: 'http://example.com/mcp' }, /must be https/],
     ['a password in the URL', { url: 'https://me:canary@example.com/mcp' }, /without a user/],

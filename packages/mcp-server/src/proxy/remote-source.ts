@@ -1,8 +1,9 @@
 import type { Prompt as PromptListing, Tool as ToolListing } from '@modelcontextprotocol/server'
 import { LRUCache } from 'lru-cache'
 import { callerFor, mayUse } from '../calls/perform.ts'
+import { fitsPattern } from '../composition/name-pattern.ts'
 import type { Asking, OfferSource } from '../composition/offer-source.ts'
-import { prefixName, prefixUri, withoutPrefix } from '../composition/prefix.ts'
+import { patternWithoutPrefix, prefixName, prefixUri, withoutPrefix } from '../composition/prefix.ts'
 import type { Offer } from '../offers.ts'
 import type { Prompt } from '../prompts/define-prompt.ts'
 import { ConnectionRequiredError } from '../provider.ts'
@@ -75,6 +76,8 @@ export function createRemoteSource(
     found.set(key, made)
     return made
   }
+  const toolBehind = (name: string) =>
+    theirName(settings, name) ?? (name === connectName && !identities.isShared ? 'connect' : undefined)
   const inner = (name: string) => {
     if (prefix === undefined) return isToolName(name) ? name : undefined
     const start = prefixName(prefix, '')
@@ -100,8 +103,7 @@ export function createRemoteSource(
       ...(settings.resources ? [placeholder('resource', '*')] : []),
     ],
     tool(name) {
-      const theirs =
-        theirName(settings, name) ?? (name === connectName && !identities.isShared ? 'connect' : undefined)
+      const theirs = toolBehind(name)
       // Without a prefix, names that are not known to be there are nobody's.
       if (theirs === undefined || isUnknown(catalogue => catalogue.tools.has(name))) return undefined
       const listing = { name, description: name, inputSchema: { type: 'object' } } as const
@@ -121,6 +123,22 @@ export function createRemoteSource(
       if (!settings.resources) return undefined
       const theirs = prefix === undefined ? uriTemplate : withoutPrefix(prefix, uriTemplate)
       return theirs === undefined ? undefined : templateOf(uriTemplate, theirs, {})
+    },
+    mayHave(kind, pattern) {
+      if (!settings[`${kind}s`]) return false
+      if (kind === 'resource')
+        return prefix === undefined || patternWithoutPrefix(prefix, pattern) !== undefined
+      const [begin = ''] = pattern.split('*')
+      if (begin !== pattern) {
+        const start = prefix === undefined ? '' : prefixName(prefix, '')
+        return begin.startsWith(start) || start.startsWith(begin)
+      }
+      return kind === 'tool' ? toolBehind(pattern) !== undefined : inner(pattern) !== undefined
+    },
+    lacks(kind, pattern) {
+      const known = identities.isShared ? identities.shared().known : undefined
+      const names = known && [...(kind === 'tool' ? known.tools : known.prompts).keys()]
+      return names !== undefined && !names.some(name => fitsPattern(pattern, name))
     },
     async tools(asking) {
       if (!settings.tools) return []
