@@ -89,9 +89,17 @@ await server.close()`
     ['no name', undefined, /^Say where/],
     ['a name that no package can have', 'My Server', /must be 1 to 63 of a-z/],
     ['a folder that has something in it', 'taken', /is there already/],
+    ['a file', 'taken/mine', /taken\/mine is a file: choose another name, or another folder\.$/],
+    ['a folder in a file', 'taken/mine/notebook', /taken\/mine is a file: choose another name/],
+    ['a folder in a folder in a file', 'taken/mine/a/notebook', /taken\/mine is a file: choose another name/],
+    [
+      'a name longer than a path can be',
+      `${'x'.repeat(300)}/notebook`,
+      /cannot be made or read \(ENAMETOOLONG\)/,
+    ],
   ])('%s is refused, and nothing is written', async (_, name, message) => {
     mkdirSync(join(folder, 'taken'))
-    writeFileSync(join(folder, 'taken/mine.txt'), 'mine')
+    writeFileSync(join(folder, 'taken/mine'), 'mine')
     await expect(initCommand(name && join(folder, name), () => {})).rejects.toThrow(message)
     expect(existsSync(join(folder, 'My Server'))).toBe(false)
     expect(existsSync(join(folder, 'taken/server.ts'))).toBe(false)

@@ -1,6 +1,5 @@
-import { existsSync, readdirSync } from 'node:fs'
-import { mkdir, readFile, writeFile } from 'node:fs/promises'
-import { basename, join, resolve } from 'node:path'
+import { mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises'
+import { basename, dirname, join, resolve } from 'node:path'
 import { ConfigurationError } from '@sallyport/oauth'
 
 /** Beside `src` and `dist` alike. */
@@ -32,10 +31,7 @@ export async function initCommand(folder: string | undefined, print: (line: stri
       `"${name}" must be 1 to 63 of a-z, 0-9, "-" and "_": the server takes its name.`,
     )
   }
-  if (existsSync(path) && readdirSync(path).length > 0) {
-    throw new ConfigurationError(`${path} is there already: choose another name.`)
-  }
-  await mkdir(path, { recursive: true })
+  await makeFolder(path)
   for (const [file, source] of Object.entries(files)) {
     const text = await readFile(new URL(`template/${source}`, ownFolder), 'utf8')
     await writeFile(join(path, file), text.replaceAll('my-server', name))
@@ -44,6 +40,35 @@ export async function initCommand(folder: string | undefined, print: (line: stri
   await writeFile(join(path, 'package.json'), `${JSON.stringify(manifest(name, own), null, 2)}\n`)
   print(`Made ${path}. Next:`)
   for (const line of [`cd ${folder}`, 'npm install', 'npm start']) print(`  ${line}`)
+}
+
+/** @throws {ConfigurationError} when it has something in it, is a file, or cannot be made there */
+async function makeFolder(path: string): Promise<void> {
+  try {
+    await mkdir(path, { recursive: true })
+    if ((await readdir(path)).length === 0) return
+  } catch (cause) {
+    const { code } = cause as NodeJS.ErrnoException
+    // A file of that name, or in place of a folder above it.
+    const sentence =
+      code === 'EEXIST' || code === 'ENOTDIR'
+        ? `${await firstFile(path)} is a file: choose another name, or another folder.`
+        : `${path} cannot be made or read${code === undefined ? '' : ` (${code})`}: choose a folder that you may write to.`
+    throw new ConfigurationError(sentence, { cause })
+  }
+  throw new ConfigurationError(`${path} is there already: choose another name.`)
+}
+
+/** The first of the folders on a path that is none. */
+async function firstFile(path: string): Promise<string> {
+  const parent = dirname(path)
+  const above = parent === path ? path : await firstFile(parent)
+  const isFile = async (place: string) =>
+    stat(place).then(
+      found => !found.isDirectory(),
+      () => false,
+    )
+  return (await isFile(above)) ? above : path
 }
 
 interface Manifest {
