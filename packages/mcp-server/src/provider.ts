@@ -40,6 +40,11 @@ export interface ProviderHost {
   /** Tenant of the store, part of the context of sealed values. */
   tenant: string
   sealer: Sealer
+  /**
+   * A hash in base64url under the server's newest secret: the same for the same text, and without the secret nobody can
+   * find out what a text was by trying those they know.
+   */
+  keyedHash(text: string): string
   clock: Clock
   random: RandomBytes
   environment: Readonly<Record<string, string | undefined>>

@@ -212,6 +212,7 @@ export function createSignIn(options: {
     store,
     tenant: store.tenant,
     sealer: createSealer(ring, random),
+    keyedHash: (text: string) => ring.mac('account-id', text).toString('base64url'),
     clock,
     random,
     environment: options.environment,

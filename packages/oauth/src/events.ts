@@ -38,7 +38,10 @@ export type AssertionProblem =
 interface ConnectionOfEvent {
   userId: string
   provider: string
-  /** Which of the user's accounts there, as `server.admin.listConnections` and `accounts` of a call name it. */
+  /**
+   * Which of the user's accounts there, as `server.admin.listConnections` and `accounts` of a call name it: a hash under
+   * the server's secret, so that nobody who reads events can test which account it is.
+   */
   account: string
 }
 

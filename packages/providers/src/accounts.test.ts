@@ -1,5 +1,11 @@
 import { ConnectionRequiredError, ToolError } from '@sallyport/mcp-server'
-import { anotherAccount, connectionSealContext, hashIdentity, LoginError } from '@sallyport/oauth'
+import {
+  anotherAccount,
+  connectionSealContext,
+  createSecretRing,
+  hashIdentity,
+  LoginError,
+} from '@sallyport/oauth'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { type FakeUpstream, startFakeUpstream } from './testing/fake-upstream.ts'
 import {
@@ -154,6 +160,33 @@ describe('several accounts of one user at one provider', () => {
     const error = await errorOf(harness.connected.token('user-2', [], id))
     expect(error).toBeInstanceOf(ToolError)
     expect(hashIdentity([upstream.origin, 'ada'])).not.toContain(id)
+  })
+
+  it('R188: the id that events name is keyed: who knows user and account cannot tell without the secret', async () => {
+    const idUnder = async (...secretRing: string[]) => {
+      const ring = createSecretRing(secretRing)
+      const keyedHash = (text: string) => ring.mac('account-id', text).toString('base64url')
+      const host = { keyedHash, store: harness.store }
+      const other = createHarness(providerAt.google(upstream.origin), { upstream, clock, host })
+      await other.connect({ claims: { sub: 'ada', name: 'Ada' } })
+      const made = other.events.find(event => event.type === 'connection_made')
+      const [{ id } = { id: undefined }] = await other.connected.accounts(user)
+      expect(made).toMatchObject({ userId: user, account: id })
+      expect(JSON.stringify(other.events).toLowerCase()).not.toContain('ada')
+      return id!
+    }
+    const forget = (account: string) =>
+      harness.store.deleteConnection({ userId: user, provider: 'google', account, now: clock() })
+    const [first, second] = ['a'.repeat(31), 'b'.repeat(31)].map((text, index) => `${text}${index}`) as [
+      string,
+      string,
+    ]
+    const id = await idUnder(first)
+    // In another process, and when the secret has changed since it was connected.
+    expect(await idUnder(first)).toBe(id)
+    expect(await idUnder(second, first)).toBe(id)
+    await forget(id)
+    expect(await idUnder(second)).not.toBe(id)
   })
 
   it('an account nobody has connected is a clear error, not the token of another account', async () => {

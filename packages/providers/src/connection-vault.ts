@@ -99,6 +99,13 @@ export function createConnectionVault(
 ): ConnectionVault {
   const { store, sealer, tenant, clock, random, emit } = host
 
+  /**
+   * The id of an account: the same whenever this user connects it, and of no use to find out about another user's. Tools
+   * and events name it beside the user, so it is keyed: else whoever reads them could test whose account it is.
+   */
+  const accountIdOf = (userId: string, { issuer, subject }: ExternalGrant): string =>
+    host.keyedHash(JSON.stringify(['account', userId, issuer, subject])).slice(0, 16)
+
   const operationId = () => base64url.encode(random(16))
   const seal = (
     key: Parameters<typeof connectionSealContext>[1],
@@ -211,7 +218,7 @@ export function createConnectionVault(
     },
     list: async userId => (await listRecords(userId)).map(open),
     async put(userId, update, before) {
-      const account = before?.account ?? (await accountIdOf(userId, update.grant))
+      const account = before?.account ?? accountIdOf(userId, update.grant)
       const connectedAt = before ? before.connectedAt : await nextPlace(userId)
       const record = await toRecord({ userId, provider, account }, update, before, connectedAt)
       await store.putConnection({ record, now: clock() })
@@ -243,15 +250,6 @@ export function createConnectionVault(
       })
     },
   }
-}
-
-/**
- * The id of an account: the same whenever this user connects it, and of no use to find out about another user's. Whose
- * it is stands in no id that a tool or a log sees.
- */
-async function accountIdOf(userId: string, { issuer, subject }: ExternalGrant): Promise<string> {
-  const text = new TextEncoder().encode(JSON.stringify(['account', userId, issuer, subject]))
-  return base64url.encode(new Uint8Array(await crypto.subtle.digest('SHA-256', text))).slice(0, 16)
 }
 
 /** What is kept of a connection without tokens. */

@@ -33,6 +33,7 @@ function setUp(revoke: (tokens: RevocableTokens) => Promise<RevocationResult>) {
     random: systemRandom,
     environment: {},
     externalTokenSeconds: 60,
+    keyedHash: (text: string) => text,
     emit: (event: SallyportEvent) => void events.push(event),
   }
   const vault = { list: async () => [] }

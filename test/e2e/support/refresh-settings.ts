@@ -51,10 +51,12 @@ export const refreshSecrets: readonly string[] = ['shared-by-all-processes-that-
 
 /** What a server hands to a provider. */
 export function createProviderHost(store: Store, clock: Clock): ProviderHost {
+  const ring = createSecretRing(refreshSecrets)
   return {
     store,
     tenant: store.tenant,
-    sealer: createSealer(createSecretRing(refreshSecrets), systemRandom),
+    sealer: createSealer(ring, systemRandom),
+    keyedHash: text => ring.mac('account-id', text).toString('base64url'),
     clock,
     random: systemRandom,
     environment: {},

@@ -18,6 +18,7 @@ export type KeyPurpose =
   | 'request-state'
   | 'mcp-session'
   | 'call-task'
+  | 'account-id'
 
 /**
  * The secrets a server seals and signs its own values with, newest first: the first makes, all of them open.

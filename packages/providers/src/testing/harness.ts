@@ -91,10 +91,12 @@ export function createHarness(
 ): Harness {
   const store = createMemoryStore()
   const events: SallyportEvent[] = []
+  const ring = createSecretRing(secrets)
   const host: ProviderHost = {
     store,
     tenant: store.tenant,
-    sealer: createSealer(createSecretRing(secrets), systemRandom),
+    sealer: createSealer(ring, systemRandom),
+    keyedHash: text => ring.mac('account-id', text).toString('base64url'),
     clock,
     random: systemRandom,
     environment: {},
