@@ -1,6 +1,7 @@
 import type { Context } from './context.ts'
 import { disconnect } from './disconnect.ts'
 import { sha256 } from './protocol/hash.ts'
+import { signOutBrowsers } from './sign-out.ts'
 import { rankConnections } from './storage/default-connection.ts'
 import { operationId } from './storage/operation-id.ts'
 import type { RevocationReason } from './storage/records.ts'
@@ -79,11 +80,16 @@ export function createAdmin(
   }
 
   return {
-    revokeUser: userId => revoke({ userId }, by),
+    async revokeUser(userId) {
+      await signOutBrowsers(context, userId)
+      return revoke({ userId }, by)
+    },
     async disableUser(userId) {
       const now = clock()
       // The mark first: a session that begins in between cannot get a token any more.
       await store.putDisabledUser({ userId, expiresAt: now + markSeconds, now })
+      // For when they are enabled again, soon.
+      await signOutBrowsers(context, userId)
       emit({ type: 'user_disabled', userId, by })
       return revoke({ userId }, by)
     },
@@ -107,6 +113,7 @@ export function createAdmin(
       return true
     },
     async revokeAll() {
+      await signOutBrowsers(context, undefined)
       emit({ type: 'tenant_revoked', by })
       return revoke('tenant', 'tenant')
     },

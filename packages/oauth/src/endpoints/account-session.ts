@@ -1,17 +1,15 @@
 import { z } from 'zod'
 import type { Context } from '../context.ts'
 import { putAccountCookie, readAccountCookie } from '../pages/cookies.ts'
+import { accountSeconds } from '../sign-out.ts'
 import { endpointPaths } from './paths.ts'
 import { seeOther } from './respond.ts'
 import { createSealedMessage } from './sealed-message.ts'
 
-/** How long a user may look at their account before they sign in again, in seconds. Not renewed. */
-const accountSeconds = 900
-
 const session = createSealedMessage(
   'account-session',
   'account-session',
-  z.strictObject({ userId: z.string().min(1) }),
+  z.strictObject({ userId: z.string().min(1), startedAt: z.int() }),
   accountSeconds,
 )
 
@@ -23,7 +21,8 @@ export const accountUrl = ({ issuer }: Pick<Context, 'issuer'>): string => issue
 
 /** Sends a user who has just signed in to their account. The session is in the browser and nowhere else. */
 export function openAccount(context: Context, userId: string, headers: Headers): Response {
-  putAccountCookie(headers, context.issuer, session.seal(context, boundTo, { userId }), accountSeconds)
+  const sealed = session.seal(context, boundTo, { userId, startedAt: context.clock() })
+  putAccountCookie(headers, context.issuer, sealed, accountSeconds)
   return seeOther(accountUrl(context), headers)
 }
 
@@ -34,11 +33,16 @@ export function closeAccount(context: Context): Response {
   return seeOther(accountUrl(context), headers)
 }
 
-/** Who is signed in to the account page; nobody once they are disabled (R109). */
+/** Who is signed in to the account page; nobody once they are disabled (R109), or all their sessions have ended (R157). */
 export async function accountUser(context: Context, request: Request): Promise<string | undefined> {
   const sealed = readAccountCookie(context.issuer, request)
-  const userId = sealed === undefined ? undefined : session.open(context, boundTo, sealed)?.userId
-  if (userId === undefined) return undefined
-  const isDisabled = await context.store.isUserDisabled({ userId, now: context.clock() })
-  return isDisabled ? undefined : userId
+  const opened = sealed === undefined ? undefined : session.open(context, boundTo, sealed)
+  if (!opened) return undefined
+  const { userId, startedAt } = opened
+  const now = context.clock()
+  const [isDisabled, signedOutAt] = await Promise.all([
+    context.store.isUserDisabled({ userId, now }),
+    context.store.findSignOut({ userId, now }),
+  ])
+  return isDisabled || (signedOutAt !== undefined && startedAt <= signedOutAt) ? undefined : userId
 }

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest'
+import { type Admin, createAdmin } from '../admin.ts'
 import { LoginError, type PageLogin } from '../login.ts'
 import type { Connection } from '../storage/records.ts'
 import {
@@ -204,6 +205,33 @@ describe('R72: the account page', () => {
     expect(fixture.linkedin.starts.at(-1)).toMatchObject({ scopes: ['post:write'], account: 'another' })
   })
 
+  it.each<[string, Partial<Connection>, string[], string[]]>([
+    ['what tools need of what it has', { scopes: ['post:write', 'profile'] }, [], ['post:write']],
+    ['what it can do by a scope that is wider', { scopes: ['post:all'] }, ['post:write'], ['post:write']],
+    [
+      'what a tool has missed',
+      { scopes: ['post:write'], missingScopes: ['post:read'] },
+      [],
+      ['post:write', 'post:read'],
+    ],
+    ['what it had, once it has ended', { state: 'dead', scopes: ['post:write'] }, [], ['post:write']],
+    ['nothing in particular', { scopes: [] }, [], []],
+  ])('asks another account for %s, and not for what other tools need', async (_, over, covered, asked) => {
+    const fixture = createFixture({ needs: { linkedin: ['post:write', 'post:read', 'post:delete'] } })
+    const ada = await allow(fixture, 'ada')
+    await connect(fixture, ada, 'linkedin', 'active', over)
+    const { isConnected } = fixture.context.connections
+    fixture.context.connections.isConnected = async (userId, provider, scopes, account) =>
+      account === 'default'
+        ? scopes.every(scope => covered.includes(scope))
+        : isConnected(userId, provider, scopes, account)
+    const { browser, page } = await signIn(fixture, 'ada')
+    const sent = await press(browser, page, 'Connect another LinkedIn account')
+    const toGoogle = await browser.submit(await browser.open(sent.location!))
+    await browser.open(returnFrom(fixture, toGoogle, { code: 'ada' }))
+    expect(fixture.linkedin.starts.at(-1)).toMatchObject({ scopes: asked, account: 'another' })
+  })
+
   it('offers no other account where a user can have one only: it would take the place of the first', async () => {
     const fixture = createFixture({ needs: { linkedin: ['post:write'] } })
     const ada = await allow(fixture, 'ada')
@@ -287,6 +315,47 @@ describe('sign-in to the account page', () => {
     await press(browser, page, 'Sign out of this page')
     expect(browser.cookies.has(sessionCookie)).toBe(false)
     expect((await browser.open(url)).html).toContain('Sign in with Google')
+  })
+
+  it.each<[string, (admin: Admin, userId: string) => Promise<unknown>]>([
+    ['an administrator ends all sessions of the user', (admin, userId) => admin.revokeUser(userId)],
+    [
+      'the user is disabled, also once they are enabled again',
+      async (admin, userId) => {
+        await admin.disableUser(userId)
+        await admin.enableUser(userId)
+      },
+    ],
+    ['an administrator ends all sessions of everybody', admin => admin.revokeAll()],
+  ])('R157: ends when %s; a later sign-in works', async (_, end) => {
+    const fixture = createFixture()
+    const ada = await allow(fixture, 'ada')
+    const { browser, page } = await signIn(fixture, 'ada')
+    fixture.time.now += 5
+    await end(createAdmin(fixture.context), ada)
+    await allow(fixture, 'ada')
+    // Neither what is shown nor a button of a page from before.
+    await press(browser, page, 'End access of Example App')
+    expect(await liveGrants(fixture, ada)).toHaveLength(1)
+    expect((await browser.open(url)).html).toContain('Sign in with Google')
+    fixture.time.now += 1
+    expect((await signIn(fixture, 'ada', browser)).page.html).toContain('Example App')
+    // The mark is forgotten when no session from before it is left.
+    fixture.time.now += 900
+    expect((await signIn(fixture, 'ada', browser)).page.html).toContain('Example App')
+  })
+
+  it('R157: goes on when somebody else’s sessions end, or one app’s', async () => {
+    const fixture = createFixture()
+    const ada = await allow(fixture, 'ada')
+    const bob = await allow(fixture, 'bob')
+    const { browser } = await signIn(fixture, 'ada')
+    fixture.time.now += 5
+    const admin = createAdmin(fixture.context)
+    await admin.revokeUser(bob)
+    const [grant] = await liveGrants(fixture, ada)
+    await admin.revokeGrant(grant!.id)
+    expect((await browser.open(url)).html).toContain('Sign out of this page')
   })
 
   it('R109: ends when the user is disabled, and they are told so when they try again', async () => {

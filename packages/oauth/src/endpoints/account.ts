@@ -10,6 +10,7 @@ import {
 } from '../pages/account-page.ts'
 import { putBrowserCookie, readBrowserCookie } from '../pages/cookies.ts'
 import { readForm, single } from '../protocol/parameters.ts'
+import { rankConnections } from '../storage/default-connection.ts'
 import { operationId } from '../storage/operation-id.ts'
 import { preferAccount } from '../storage/prefer-account.ts'
 import { summarizeConnections, summarizeGrant } from '../storage/summaries.ts'
@@ -113,7 +114,7 @@ async function act(context: Context, request: Request): Promise<Response> {
   if (action.kind === 'sign-out') return closeAccount(context)
   // The session may have ended, or another user signed in, since the page was made.
   if ((await accountUser(context, request)) !== action.userId) return again()
-  if (action.kind === 'connect') return connectAnother(context, action)
+  if (action.kind === 'connect') return await connectAnother(context, action)
   if (action.kind === 'prefer') await preferAccount(context, action)
   else await end(context, action)
   return again()
@@ -134,15 +135,34 @@ async function signInToAccount(context: Context, request: Request): Promise<Resp
 }
 
 /** To the page that says what comes, with a link like those that tools give out: it works for this user, once. */
-function connectAnother(
+async function connectAnother(
   context: Context,
   { userId, provider }: Extract<Action, { kind: 'connect' }>,
-): Response {
-  const { needs } = context.connections.plan(Object.keys(context.scopes))
-  const scopes = needs.find(({ login }) => login.id === provider)?.scopes ?? []
+): Promise<Response> {
   if (!takesAnother(findLogin(context, provider))) return seeOther(accountUrl(context), new Headers())
+  const scopes = await scopesForAnother(context, userId, provider)
   const link = { userId, providerId: provider, scopes, account: anotherAccount }
   return seeOther(createConnectLink(context, link), new Headers())
+}
+
+/**
+ * What a further account is asked for: what tools need that the one in use has, or that a tool has missed. A tool that
+ * needs more asks for it when it is used.
+ */
+async function scopesForAnother(context: Context, userId: string, provider: string): Promise<string[]> {
+  const { needs } = context.connections.plan(Object.keys(context.scopes))
+  const needed = needs.find(({ login }) => login.id === provider)?.scopes ?? []
+  const all = await context.store.listConnections({ userId, now: context.clock() })
+  const [inUse] = rankConnections(all.filter(each => each.provider === provider))
+  if (!inUse) return []
+  const known = new Set([...inUse.scopes, ...(inUse.missingScopes ?? [])])
+  const has = await Promise.all(
+    needed.map(
+      async scope =>
+        known.has(scope) || context.connections.isConnected(userId, provider, [scope], inUse.account),
+    ),
+  )
+  return needed.filter((_, at) => has[at])
 }
 
 /** Whether a user can connect a further account there; where they have one only, it would take the place of the first. */

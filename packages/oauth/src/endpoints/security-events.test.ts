@@ -117,6 +117,10 @@ describe('a security event token that is taken', () => {
     test.tokens.set('set', { issuedAt, events: [sessionsRevoked] })
     await test.push('set')
     expect([await test.isLive(old.access), await test.isLive(later.access)]).toEqual([false, true])
+    // What they have open in browsers is over up to the same time.
+    const { store, time } = test
+    expect(await store.findSignOut({ userId: 'user-1', now: time.now })).toBe(issuedAt + 60)
+    expect(await store.findSignOut({ userId: 'user-2', now: time.now })).toBeUndefined()
   })
 
   it('R163: that comes again is taken, and nothing is done twice', async () => {

@@ -8,6 +8,7 @@ import {
   type SecurityEventProblem,
   type SecurityEventReceiver,
 } from '../security-events.ts'
+import { signOutBrowsers } from '../sign-out.ts'
 import { hashIdentity } from '../storage/find-user.ts'
 import { operationId } from '../storage/operation-id.ts'
 import { json } from './respond.ts'
@@ -115,15 +116,13 @@ async function receive(
 }
 
 /** Ends the sessions of who signed in with an account, as far as there is such a user. */
-async function endSessions(
-  { store, clock, random, emit }: Context,
-  { account }: SecurityEvent,
-  before: number,
-): Promise<number> {
+async function endSessions(context: Context, { account }: SecurityEvent, before: number): Promise<number> {
+  const { store, clock, random, emit } = context
   if (!account) return 0
   const identityHash = hashIdentity([account.issuer, account.subject])
   const userId = await store.findUser({ identityHash, now: clock() })
   if (userId === undefined) return 0
+  await signOutBrowsers(context, userId, before)
   const by = 'provider'
   let count = 0
   for (const { id: grantId, createdAt } of await store.listGrants({ userId, now: clock() })) {

@@ -36,6 +36,8 @@ export interface Keys {
   user(identityHash: string): string
   /** Mark of a disabled user. */
   disabledUser(userId: string): string
+  /** Mark of a sign-out, of one user or of all. */
+  signOut(userId: string | undefined): string
   clientTombstone(clientIdHash: string): string
   pendingAuthorization(id: string): string
   /** Open pending authorizations: they share one slot, because they are counted. */
@@ -92,6 +94,7 @@ export function createKeys(tenant: string): Keys {
     tasksPattern: kind => inSlot(`tasks:${kind}:*`, 'records'),
     user: identityHash => inSlot(`identity:${sha256(identityHash)}`),
     disabledUser: userId => inSlot(`disabled-user:${sha256(userId)}`),
+    signOut: userId => inSlot(userId === undefined ? 'sign-out' : `sign-out:${sha256(userId)}`),
     clientTombstone: clientIdHash => inSlot(`deleted-client:${sha256(clientIdHash)}`),
     pendingAuthorization: id => inSlot('pending', 'record', sha256(id)),
     openAuthorizations: () => inSlot('pending', 'open'),

@@ -4,6 +4,7 @@ import type { ChangeWatcher, Revocation } from './store.ts'
 export type RecordKind =
   | 'user'
   | 'disabled_user'
+  | 'sign_out'
   | 'client_tombstone'
   | 'pending_authorization'
   | 'grant'

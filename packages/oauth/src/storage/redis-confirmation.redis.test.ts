@@ -112,6 +112,7 @@ const steps: Record<
     take: store => store.revokeGrant({ id: 'family', reason: 'user', now, ...operation() }),
   },
   putDisabledUser: { take: store => store.putDisabledUser({ userId: 'user', expiresAt: now + 60, now }) },
+  putSignOut: { take: store => store.putSignOut({ userId: 'user', at: now, expiresAt: now + 60, now }) },
   putClientTombstone: {
     take: store => store.putClientTombstone({ clientIdHash: 'hash', expiresAt: now + 60, now }),
   },

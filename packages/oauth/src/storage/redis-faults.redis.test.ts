@@ -134,6 +134,14 @@ const steps: Record<string, Step> = {
     },
     outcome: true,
   },
+  putSignOut: {
+    script: scripts.putSignOut,
+    async send() {
+      await store.putSignOut({ userId: 'user', at: now, expiresAt: now + 60, now })
+      return store.findSignOut({ userId: 'user', now })
+    },
+    outcome: now,
+  },
   putGrant: {
     script: scripts.putGrant,
     send: () => store.putGrant({ record: grant, now }),

@@ -137,6 +137,7 @@ export function describeStoreContract(
         await store.replaceCircuit({ record: aCircuit({ id }), generation: 0, now })
         await store.putClientTombstone({ clientIdHash: id, expiresAt: now + 60, now })
         await store.putDisabledUser({ userId: id, expiresAt: now + 60, now })
+        await store.putSignOut({ userId: id, at: now, expiresAt: now + 60, now })
         await store.putEndedSession({ idHash: id, expiresAt: now + 60, now })
         const event = { stream: id, position: 1, sealed: 'event', limit: 9 }
         await store.appendEvent({ ...event, expiresAt: now + 60, now })

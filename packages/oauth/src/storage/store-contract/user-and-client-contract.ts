@@ -59,6 +59,37 @@ export function describeUsersAndClients(getStore: () => Store): void {
     })
   })
 
+  describe('sign-outs', () => {
+    const signOut = (at: number, userId?: string, expiresAt = now + 100) =>
+      store.putSignOut({ ...(userId !== undefined && { userId }), at, expiresAt, now })
+    const endOf = (userId: string, at = now) => store.findSignOut({ userId, now: at })
+
+    it('R157: what a user began in browsers is over up to the latest sign-out, and nobody else’s is', async () => {
+      for (const userId of hostileIds) {
+        expect(await endOf(userId)).toBeUndefined()
+        await signOut(now - 5, userId, now + 200)
+        await signOut(now - 9, userId)
+        expect(await endOf(userId)).toBe(now - 5)
+        await signOut(now, userId)
+        // One that is forgotten sooner takes nothing back.
+        expect([await endOf(userId, now + 199), await endOf(userId, now + 200)]).toEqual([now, undefined])
+      }
+    })
+
+    it('R157: a sign-out of everybody is one of each', async () => {
+      await signOut(now - 5, 'user')
+      await signOut(now - 7)
+      expect([await endOf('user'), await endOf('other')]).toEqual([now - 5, now - 7])
+      await signOut(now - 1)
+      expect([await endOf('user'), await endOf('other'), await endOf('all')]).toEqual([
+        now - 1,
+        now - 1,
+        now - 1,
+      ])
+      expect(await endOf('other', now + 100)).toBeUndefined()
+    })
+  })
+
   describe('clients', () => {
     it('R171: a client nobody deleted is not deleted, whatever it is called', async () => {
       for (const clientIdHash of hostileIds) {

@@ -36,5 +36,22 @@ export function createRedisUsers({
       await put('disabled_user', scripts.putDisabledUser, [keys.disabledUser(userId)], [now, ''])
     },
     isUserDisabled: ({ userId, now }) => isMarked(keys.disabledUser(userId), now),
+
+    async putSignOut({ userId, at, expiresAt, now }) {
+      await putConfirmed('sign_out', scripts.putSignOut, [keys.signOut(userId)], [now, at, expiresAt])
+    },
+    async findSignOut({ userId, now }) {
+      const marks = await Promise.all(
+        [userId, undefined].map(who => commands.read(client => client.get(keys.signOut(who)))),
+      )
+      const ends = marks.flatMap(mark => {
+        if (mark === null) return []
+        const [, at, endsAt] = /^(\d+):(\d+)$/.exec(mark ?? '') ?? []
+        // An unreadable mark is still a mark.
+        if (at === undefined) return now
+        return Number(endsAt) > now ? Number(at) : []
+      })
+      return ends.length > 0 ? Math.max(...ends) : undefined
+    },
   }
 }

@@ -16,4 +16,11 @@ export interface UserStore {
   /** Takes the mark away. */
   deleteDisabledUser(step: { userId: string; now: number }): Promise<void>
   isUserDisabled(step: { userId: string; now: number }): Promise<boolean>
+  /**
+   * Remembers that all a user has open in browsers is over as far as it began by `at`. Without a user: everybody's. The
+   * latest `at` stays.
+   */
+  putSignOut(step: { userId?: string; at: number; expiresAt: number; now: number }): Promise<void>
+  /** Up to when what a user began in a browser is over, because of them or of everybody; undefined: nothing is. */
+  findSignOut(step: { userId: string; now: number }): Promise<number | undefined>
 }
