@@ -114,6 +114,17 @@ export interface LoginResult {
    * tools need the provider, one more trip follows, with the user known.
    */
   onUser?: (userId: string) => Promise<'incomplete' | undefined>
+  /**
+   * Called in place of `onUser`, or after it threw, when a connection that was asked for is not made: has the provider
+   * take back what nobody keeps. `userId`: who the account belongs to here.
+   */
+  onUnkept?: (userId: string) => Promise<void>
+}
+
+/** Lets go of a connection that is not made; what the user is told does not hang on it. */
+export async function letGo({ onUnkept }: Pick<LoginResult, 'onUnkept'>, userId: string): Promise<void> {
+  // Tokens that could not be put aside end by themselves, as they would without this.
+  await onUnkept?.(userId).catch(() => {})
 }
 
 /**

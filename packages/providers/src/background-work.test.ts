@@ -433,6 +433,29 @@ describe('R142: tokens of a connection that ended', () => {
     expect(await waiting()).toEqual([])
   })
 
+  it('R80, R142: what somebody else brought into a link is revoked, unless anybody has connected that account', async () => {
+    const bring = async (sub: string) => {
+      const { memory } = await one.start()
+      const reply = { access_token: `access-of-${sub}`, refresh_token: `refresh-of-${sub}` }
+      const { onUnkept } = await one.finish(memory, { claims: { sub }, reply })
+      await onUnkept?.(`user-${sub}`)
+      clock.now += 10
+      await runDue()
+    }
+    await bring('mallory')
+    expect(revoked()).toEqual(['refresh-of-mallory'])
+    expect(eventsOf('grant_revoked_upstream')).toMatchObject([{ userId: 'user-mallory' }])
+    // Google would take back the whole grant of an account: a wrong choice must not cut off who has connected it.
+    await one.connect({ userId: 'user-bob', claims: { sub: 'bob' } })
+    await bring('bob')
+    expect([revoked().length, await waiting()]).toEqual([1, []])
+    expect(await one.connected.isConnected('user-bob', [])).toBe(true)
+    // As it would of an account that two users share.
+    await one.connect({ userId: 'user-eve', claims: { sub: 'shared' } })
+    await bring('shared')
+    expect([revoked().length, await waiting()]).toEqual([1, []])
+  })
+
   it('R142: who connects the same account again keeps it: nothing is taken back', async () => {
     await disconnect()
     await one.connect({ reply: { access_token: 'access-9', refresh_token: 'refresh-9' } })

@@ -65,6 +65,10 @@ export interface ConnectionVault {
   put(userId: string, update: ConnectionUpdate, before: Connection | undefined): Promise<string>
   /** Writes unless somebody else wrote since `before` was read (R180). */
   replace(before: Connection, update: ConnectionUpdate): Promise<'replaced' | 'stale'>
+  /** What a connection of this user to the account of a grant is known by, whether there is one or not. */
+  keyOf(userId: string, grant: ExternalGrant): ConnectionKey
+  /** Whether anybody has a connection to the account of a grant. */
+  isConnected(grant: ExternalGrant): Promise<boolean>
   /** Seals the same tokens by the newest secret, unless somebody else wrote since. */
   sealAgain(held: ActiveConnection): Promise<'replaced' | 'stale'>
   /** Keeps how a refresh failed, for all processes, unless somebody else wrote since. */
@@ -223,6 +227,12 @@ export function createConnectionVault(
       const record = await toRecord({ userId, provider, account }, update, before, connectedAt)
       await store.putConnection({ record, now: clock() })
       return account
+    },
+    keyOf: (userId, grant) => ({ userId, provider, account: accountIdOf(userId, grant) }),
+    async isConnected({ issuer, subject }) {
+      const accountHash = hashIdentity([issuer, subject])
+      const found = await store.findConnectionsByAccount({ accountHash, now: clock() })
+      return found.some(each => each.provider === provider && each.state === 'active')
     },
     replace: async (before, update) => replace(before, await toRecord(before, update, before)),
     sealAgain({ connection, grant }) {

@@ -98,7 +98,16 @@ function connect(definition: ProviderDefinition, host: ProviderHost): ConnectedP
     }
   }
   return {
-    login: createLogin({ definition, credentials, host, vault, upstreamServer, nonces, onMade }),
+    login: createLogin({
+      definition,
+      credentials,
+      host,
+      vault,
+      upstreamServer,
+      nonces,
+      discard: outbox.putUnkept,
+      onMade,
+    }),
     isConnected: tokens.isConnected,
     status: tokens.status,
     keepFresh: tokens.keepFresh,

@@ -38,6 +38,8 @@ export interface LoginParts {
   upstreamServer(): Promise<UpstreamServer>
   /** Of proofs for code exchanges. Default: none that is known. */
   nonces?: DpopNonces
+  /** Takes tokens that no connection keeps, to be revoked. Default: they are dropped. */
+  discard?(userId: string, grant: ExternalGrant, accessEndsAt: number): Promise<void>
   /** Told when a connection was made. */
   onMade?(userId: string): Promise<void>
 }
@@ -290,7 +292,13 @@ export function createLogin(parts: LoginParts): RedirectLogin {
         refreshTokenIsFinal: memory.refreshTokenIsFinal !== undefined || !server.givesRefreshTokens,
       }
       const { email: _, ...known } = identity
-      return { ...known, onUser: userId => storeTrip(userId, trip) }
+      return {
+        ...known,
+        onUser: userId => storeTrip(userId, trip),
+        onUnkept: async userId => {
+          await parts.discard?.(userId, toExternalGrant(trip, undefined, undefined), accessEnd(trip))
+        },
+      }
     },
   }
 }

@@ -36,11 +36,16 @@ function setUp(revoke: (tokens: RevocableTokens) => Promise<RevocationResult>) {
     keyedHash: (text: string) => text,
     emit: (event: SallyportEvent) => void events.push(event),
   }
-  const vault = { list: async () => [] }
+  const connected = { somebody: false }
+  const vault = {
+    list: async () => [],
+    keyOf: (userId: string) => ({ ...key, userId }),
+    isConnected: async () => connected.somebody,
+  }
   const outbox = createRevocationOutbox({ host, provider: 'slack', vault, revoke })
   const tasks = async () =>
     (await store.listTasks({ kind: 'revocation', cursor: undefined, limit: 9, now: clock() })).tasks
-  return { clock, store, events, outbox, tasks }
+  return { clock, store, events, outbox, tasks, connected }
 }
 
 it('R142, R181: tokens that a revocation had to refresh are kept, even when another process writes the task meanwhile', async () => {
@@ -98,4 +103,35 @@ it('R142: tokens whose secret has left the ring are given up, and that is told',
   await test.outbox.run()
   expect(test.events).toMatchObject([{ type: 'upstream_revocation_failed', errorClass: 'unreadable' }])
   expect(await test.tasks()).toEqual([])
+})
+
+it('R142: tokens that nobody has kept are revoked, but never while somebody has a connection to that account', async () => {
+  const seen: RevocableTokens[] = []
+  const test = setUp(async tokens => {
+    seen.push(tokens)
+    return seen.length === 1 ? { outcome: 'later', tokens } : { outcome: 'revoked' }
+  })
+  test.connected.somebody = true
+  await test.outbox.putUnkept('owner', grant, 0)
+  test.clock.now += 10
+  await test.outbox.run()
+  expect([seen, await test.tasks()]).toEqual([[], []])
+
+  test.connected.somebody = false
+  await test.outbox.putUnkept('owner', grant, 0)
+  test.clock.now += 10
+  await test.outbox.run()
+  expect(seen).toHaveLength(1)
+  // Whoever connects it while the provider is away keeps it.
+  test.connected.somebody = true
+  test.clock.now += 3_600
+  await test.outbox.run()
+  expect([seen.length, await test.tasks()]).toEqual([1, []])
+
+  test.connected.somebody = false
+  await test.outbox.putUnkept('owner', grant, 0)
+  test.clock.now += 10
+  await test.outbox.run()
+  expect(seen).toHaveLength(2)
+  expect(test.events).toMatchObject([{ type: 'grant_revoked_upstream', userId: 'owner' }])
 })

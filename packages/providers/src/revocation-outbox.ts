@@ -2,6 +2,7 @@ import type { ProviderHost, RevocableTokens, RevocationResult } from '@sallyport
 import { type ConnectionKey, revocationSealContext, revocationTask, type Task } from '@sallyport/oauth'
 import type { ActiveConnection, ConnectionVault, HeldConnection } from './connection-vault.ts'
 import { type ExternalGrant, parseExternalGrant } from './external-token.ts'
+import { asObject, parseJson } from './json.ts'
 import { claimRefresh } from './refresh-lease.ts'
 import { type Done, workOff } from './work-queue.ts'
 
@@ -9,6 +10,12 @@ import { type Done, workOff } from './work-queue.ts'
 export interface RevocationOutbox {
   /** Takes tokens that are in no connection any more. Does nothing where revocation is off. */
   put(key: ConnectionKey, grant: ExternalGrant, accessEndsAt: number): Promise<void>
+  /**
+   * Takes tokens that no connection has ever kept. They are revoked only as long as nobody here has a connection to that
+   * account: many providers know one grant for each account and client, and revoking any of its tokens ends it, so that
+   * opening somebody else's link, or choosing a wrong account, would cut off whoever has connected it.
+   */
+  putUnkept(userId: string, grant: ExternalGrant, accessEndsAt: number): Promise<void>
   /** Revokes what is due. */
   run(signal?: AbortSignal): Promise<void>
 }
@@ -26,20 +33,25 @@ const busySeconds = 30
 export function createRevocationOutbox(parts: {
   host: ProviderHost
   provider: string
-  vault: Pick<ConnectionVault, 'list'>
+  vault: Pick<ConnectionVault, 'list' | 'keyOf' | 'isConnected'>
   revoke(tokens: RevocableTokens): Promise<RevocationResult>
 }): RevocationOutbox {
   const { host, provider, vault, revoke } = parts
   const { store, sealer, clock, emit } = host
 
-  const seal = (task: Task, grant: ExternalGrant) =>
-    sealer.seal(JSON.stringify(grant), revocationSealContext(host.tenant, task))
+  const seal = (task: Task, content: Content) =>
+    sealer.seal(JSON.stringify(content), revocationSealContext(host.tenant, task))
+  const add = async (key: ConnectionKey, content: Content, accessEndsAt: number) => {
+    if (host.revokesUpstream === false) return
+    const record = revocationTask(host, { ...key, accessEndsAt, plaintext: JSON.stringify(content) })
+    await store.putTask({ record, replaces: false, now: clock() })
+  }
 
   const failed = ({ userId, account }: Task, errorClass: 'refused' | 'expired' | 'unreadable'): Done => ({
     tell: () => emit({ type: 'upstream_revocation_failed', userId, provider, account, errorClass }),
   })
 
-  function again(task: Task, grant: ExternalGrant, result: RevocationResult & { outcome: 'later' }): Done {
+  function again(task: Task, grant: Content, result: RevocationResult & { outcome: 'later' }): Done {
     const attempts = task.attempts + 1
     const pause = Math.min(firstPauseSeconds * 2 ** Math.min(task.attempts, 12), maxPauseSeconds)
     const dueAt = clock() + Math.max(pause, result.afterSeconds ?? 0)
@@ -53,8 +65,9 @@ export function createRevocationOutbox(parts: {
   async function work(task: Task): Promise<Done> {
     const { userId, account, accessEndsAt = 0 } = task
     const opened = sealer.open(task.sealed ?? '', revocationSealContext(host.tenant, task))
-    const grant = opened && parseExternalGrant(opened.plaintext)
+    const grant = opened && parseContent(opened.plaintext)
     if (!grant) return failed(task, 'unreadable')
+    if (grant.isUnkept && (await vault.isConnected(grant))) return {}
     const held = (await vault.list(userId)).find(isOfAccount(grant))
     // Revoking would end what the user has just granted again: some providers take back the whole grant.
     if (held && held.grant.accessToken !== grant.accessToken) return {}
@@ -82,13 +95,20 @@ export function createRevocationOutbox(parts: {
   }
 
   return {
-    async put(key, grant, accessEndsAt) {
-      if (host.revokesUpstream === false) return
-      const record = revocationTask(host, { ...key, accessEndsAt, plaintext: JSON.stringify(grant) })
-      await store.putTask({ record, replaces: false, now: clock() })
-    },
+    put: add,
+    putUnkept: (userId, grant, accessEndsAt) =>
+      add(vault.keyOf(userId, grant), { ...grant, isUnkept: true }, accessEndsAt),
     run: signal => workOff(host, { kind: 'revocation', provider }, { parallel, signal }, work),
   }
+}
+
+/** What a task seals: the tokens, and whether no connection has ever kept them. */
+type Content = ExternalGrant & { isUnkept?: true }
+
+function parseContent(plaintext: string): Content | undefined {
+  const { isUnkept, ...tokens } = asObject(parseJson(plaintext)) ?? {}
+  const grant = parseExternalGrant(JSON.stringify(tokens))
+  return grant && { ...grant, ...(isUnkept === true && { isUnkept }) }
 }
 
 /** Tells a live connection to the account of a grant. */

@@ -1,5 +1,5 @@
 import type { Context } from '../context.ts'
-import { anotherAccount, type Login, LoginError, type LoginResult } from '../login.ts'
+import { anotherAccount, type Login, LoginError, type LoginResult, letGo } from '../login.ts'
 import { accountProblemPage } from '../pages/account-page.ts'
 import { type ConnectOutcome, connectOutcomePage } from '../pages/connect-page.ts'
 import { dropTransactionCookie, putTransactionCookie, readTransactionCookie } from '../pages/cookies.ts'
@@ -152,8 +152,13 @@ async function completeLeg(
   const { id: userId } = transaction.user!
   // R109: who was disabled since they signed in connects nothing. Asked before there are tokens that nobody would keep.
   if (await context.store.isUserDisabled({ userId, now: context.clock() })) throw new LoginError('disabled')
-  const { onUser } = await result()
-  await onUser?.(userId)
+  const brought = await result()
+  try {
+    await brought.onUser?.(userId)
+  } catch (error) {
+    if (error instanceof LoginError && error.reason === 'too_many_accounts') await letGo(brought, userId)
+    throw error
+  }
   return open
 }
 

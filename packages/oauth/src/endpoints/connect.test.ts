@@ -132,6 +132,31 @@ describe('a link to connect a provider', () => {
     expect(fixture.events).toContainEqual({ type: 'sign_in_failed', loginId: 'google', reason: 'wrong_user' })
   })
 
+  it('R80, R142: what somebody else brought is let go, as theirs, and they are told the same if that fails', async () => {
+    const { fixture, userId, link } = await setUp()
+    const open = async (who: string) => {
+      const browser = fixture.browser()
+      return browser.open(returnFrom(fixture, await follow(browser, link), { code: who }))
+    }
+    expect((await open('mallory')).status).toBe(403)
+    const [owner] = fixture.google.unkept
+    expect([fixture.google.unkept.length, owner === userId]).toEqual([1, false])
+    const again = createConnectLink(fixture.context, { userId, providerId: 'linkedin', scopes: [] })
+    fixture.google.letsGo = false
+    const browser = fixture.browser()
+    const end = await browser.open(returnFrom(fixture, await follow(browser, again), { code: 'mallory' }))
+    expect([end.status, fixture.google.unkept]).toEqual([403, [owner, owner]])
+  })
+
+  it('R142: what is one account too many is let go', async () => {
+    const { fixture, userId, link } = await setUp()
+    fixture.linkedin.isFull = true
+    const browser = fixture.browser()
+    const toLinkedin = await browser.open(returnFrom(fixture, await follow(browser, link), { code: 'ada' }))
+    const end = await browser.open(returnFrom(fixture, toLinkedin, { code: 'ada-at-linkedin' }))
+    expect([end.status, fixture.linkedin.unkept, fixture.google.unkept]).toEqual([409, [userId], []])
+  })
+
   it('R80: where one trip does both, the account of somebody else is not kept either', async () => {
     const { fixture, userId } = await setUp()
     const link = createConnectLink(fixture.context, { userId, providerId: 'google', scopes: ['calendar'] })

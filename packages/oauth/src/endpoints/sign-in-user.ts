@@ -1,5 +1,5 @@
 import type { Context } from '../context.ts'
-import { type Login, LoginError, type LoginResult } from '../login.ts'
+import { type Login, LoginError, type LoginResult, letGo } from '../login.ts'
 import { PageRefusal } from '../pages/refusal.ts'
 import { findUser } from '../storage/find-user.ts'
 import { StaleAuthentication } from './stale-authentication.ts'
@@ -31,9 +31,15 @@ export async function signInUser(
   const authTime = authTimeOf(login, result, now)
   assertRecent(authTime, trip)
   const id = await findUser({ store, random }, [issuer, subject], now)
-  if (goal.kind === 'connect' && id !== goal.connect.userId) throw new PageRefusal('wrong_user')
+  if (goal.kind === 'connect' && id !== goal.connect.userId) {
+    await letGo(result, id)
+    throw new PageRefusal('wrong_user')
+  }
   // R109: a user who may not refresh must not get around that by signing in.
-  if (await store.isUserDisabled({ userId: id, now })) throw new LoginError('disabled')
+  if (await store.isUserDisabled({ userId: id, now })) {
+    if (goal.kind === 'connect') await letGo(result, id)
+    throw new LoginError('disabled')
+  }
   const isIncomplete = (await keepConnection(result, id)) === 'incomplete'
   emit({ type: 'sign_in_succeeded', loginId: login.id, userId: id })
   const amr = (result.amr ?? []).filter(method => method !== '')

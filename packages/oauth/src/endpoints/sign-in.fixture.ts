@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import type { Client } from '../clients/client.ts'
 import type { Context } from '../context.ts'
+import { StoreUnavailableError } from '../errors.ts'
 import type { SallyportEvent } from '../events.ts'
 import { createRequestHandler } from '../handle-request.ts'
 import { createSealer } from '../keys/sealer.ts'
@@ -60,6 +61,12 @@ export interface FakeProvider extends RedirectLogin {
   exchanges: number
   /** Connections it stored: user id → provider scopes. */
   connections: Map<string, readonly string[]>
+  /** For whom connections were let go that were not made. */
+  unkept: string[]
+  /** Has as many accounts as it takes. */
+  isFull?: boolean
+  /** False: what is let go cannot be put aside. */
+  letsGo?: boolean
   startFails: LoginError['reason'] | undefined
   /** Trips that name no user bring a connection that does not work. */
   withholds: boolean
@@ -77,6 +84,7 @@ export function createFakeProvider(id: string, label: string): FakeProvider {
     says: {},
     exchanges: 0,
     connections,
+    unkept: [],
     startFails: undefined,
     withholds: false,
     async start(request) {
@@ -101,8 +109,13 @@ export function createFakeProvider(id: string, label: string): FakeProvider {
         ...provider.says,
         async onUser(userId) {
           if (provider.withholds && memory.userId === undefined) return 'incomplete'
+          if (provider.isFull) throw new LoginError('too_many_accounts')
           connections.set(userId, scopes)
           return undefined
+        },
+        async onUnkept(userId) {
+          provider.unkept.push(userId)
+          if (provider.letsGo === false) throw new StoreUnavailableError('down')
         },
       }
     },
