@@ -15,7 +15,7 @@ import { type InBandChallenges, inBandAnswer } from './in-band-challenge.ts'
 import { jsonHeaders, jsonResponse } from './json-response.ts'
 import { answerLean, readLeanCall } from './lean-call.ts'
 import { createListening, maxListening } from './listening.ts'
-import { challengesForTasks, judgeOperation, taskOperation } from './operation.ts'
+import { challengesForTasks, judgeOperation, maxSubscriptions, taskOperation } from './operation.ts'
 import { isPlainEncoding, parseJson, readBody } from './read-body.ts'
 import type { Sessions } from './sessions/sessions.ts'
 import { listensUnaware, taskAskedFor, withoutContent } from './tasks/task-methods.ts'
@@ -90,6 +90,7 @@ export function createMcpEndpoint(options: {
     const inner = withoutCredentials(request)
     const isPost = request.method === 'POST'
     if (isListening(body) && listensUnaware(body)) return tasksUnknown(body)
+    if (isListening(body) && isTooMuch(followedBy(body))) return tooMuchFollowed(body)
     if (await isLegacyRequest(inner, body)) {
       const answer = ongoing ? undefined : await sessions.handle(inner, body, caller, authInfo)
       if (answer instanceof Response) return answer
@@ -214,6 +215,12 @@ function followedBy(body: unknown): string[] {
   return Array.isArray(uris) ? uris.filter(uri => typeof uri === 'string') : []
 }
 
+/** How long all addresses that a request follows may be together, in characters: they are held while it listens. */
+const maxFollowedLength = 131_072
+
+const isTooMuch = (uris: readonly string[]): boolean =>
+  uris.length > maxSubscriptions || uris.reduce((sum, { length }) => sum + length, 0) > maxFollowedLength
+
 /** The request as the SDK sees it: without body, which was read, and without what proves who sent it (R158). */
 function withoutCredentials(request: Request): Request {
   const headers = new Headers(request.headers)
@@ -259,6 +266,11 @@ async function answerInJson(
 const tasksUnknown = (body: unknown): Response => {
   const { code, message, data } = tasksRequired()
   const error = { code, message, data }
+  return jsonResponse({ jsonrpc: '2.0', id: (body as { id?: unknown }).id ?? null, error }, 400)
+}
+
+const tooMuchFollowed = (body: unknown): Response => {
+  const error = { code: -32602, message: `Too many resources to follow: ${maxSubscriptions} at most.` }
   return jsonResponse({ jsonrpc: '2.0', id: (body as { id?: unknown }).id ?? null, error }, 400)
 }
 

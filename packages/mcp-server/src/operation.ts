@@ -20,7 +20,7 @@ export interface Operation {
   readonly maxAgeSeconds?: number
 }
 
-/** The most resources one subscription may name; more are answered as if none of them were known. */
+/** The most resources one subscription may name; one that names more is refused behind the gate. */
 export const maxSubscriptions = 1_000
 
 /**

@@ -211,6 +211,21 @@ describe('what a session follows', () => {
   })
 })
 
+it('R196: one request follows a thousand resources at most, of addresses that can be held for many', async () => {
+  const { a, signIn } = await setUp()
+  const { token } = await signIn('ada')
+  const listen = (resourceSubscriptions: string[]) => listenModern(a, token, { resourceSubscriptions })
+  const named = (count: number, length: number) =>
+    Array.from({ length: count }, (_, index) => `news://${index}`.padEnd(length, 'x'))
+  for (const uris of [named(1_001, 20), named(100, 2_000)]) {
+    const refused = await listen(uris)
+    expect([refused.status, await refused.json()]).toMatchObject([400, { id: 1, error: { code: -32602 } }])
+  }
+  const heard = eventsOf(await listen([...named(999, 60), 'news://today']))
+  a.notify.resourceUpdated('news://today')
+  expect(await heardUntilNews(heard)).toEqual([])
+})
+
 describe('when changes may have been missed', () => {
   const everything = ['resources', 'tools']
 
