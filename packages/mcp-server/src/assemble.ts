@@ -293,6 +293,7 @@ export async function assemble(
         exchangeOf,
       }),
     store: kept,
+    hasSignIn: guarded !== undefined,
     tenant: kept.tenant,
     sealer: sessionSealer,
     timing,

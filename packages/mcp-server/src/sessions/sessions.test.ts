@@ -58,6 +58,7 @@ function createProcess(store: Store, sessions?: SessionOptions): Server {
       return 'the rest'
     },
   })
+  server.resource('pages://{name}', { run: () => 'a page' })
   open.push(server)
   return server
 }
@@ -304,6 +305,42 @@ describe('a session', () => {
     expect((await bob.initialize(server)).headers.has('mcp-session-id')).toBe(true)
     expect((await client.call(server, 1, 'greet')).status).toBe(200)
     end()
+  })
+
+  it('where nobody can sign in, they have all of it', async () => {
+    const server = createServer({
+      name: 'open',
+      version: '1.0.0',
+      environment: {},
+      logLevel: 'silent',
+      sessions: { total: 2 },
+    })
+    open.push(server)
+    const streams = []
+    for (let count = 0; count < 2; count++) {
+      const client = createRawClient()
+      await client.initialize(server)
+      streams.push(eventsOf(await client.get(server)))
+    }
+    server.notify.toolsChanged()
+    for (const stream of streams) {
+      await readUntil(stream, ({ message }) => message?.method === 'notifications/tools/list_changed')
+    }
+  })
+
+  it('R22: those who are not signed in have a share of the store, and leave room for those who are', async () => {
+    const { server, client } = await setUp()
+    const follow = async (who: typeof client, page: number) => {
+      const uri = `pages://${page}`.padEnd(2_000, 'x')
+      const response = await who.post(server, { id: page, method: 'resources/subscribe', params: { uri } })
+      return (await response.text()).includes('Too many')
+    }
+    const stranger = createRawClient()
+    await stranger.initialize(server)
+    let count = 0
+    while (!(await follow(stranger, count))) count++
+    expect([count > 100, count < 1_000]).toEqual([true, true])
+    expect(await follow(client, 0)).toBe(false)
   })
 
   it('R196: a client that goes away from its calls without ending them has a hundred of them at most', async () => {

@@ -13,6 +13,7 @@ import type { ClientExchange, Waiting } from '../elicit/exchange.ts'
 import { jsonResponse } from '../json-response.ts'
 import { anybody, principalOf } from '../principal.ts'
 import type { Caller, ClientCaller } from '../tools/call-context.ts'
+import { anonymousStore } from './anonymous-store.ts'
 import { type LiveSession, openLiveSession } from './live-session.ts'
 import { createSessionTickets, digestOf, type SessionTicket } from './session-ticket.ts'
 
@@ -26,8 +27,8 @@ export interface SessionOptions {
   /** Held per user and client; the one used least lately makes room. Default 20. */
   perCaller?: number
   /**
-   * Held in all, half of them at most for callers who are not signed in; when they are all busy, new clients are served
-   * without a session. Default 1000.
+   * Held in all, half of them at most for callers who are not signed in where they could be; when they are all busy, new
+   * clients are served without a session. Default 1000.
    */
   total?: number
   /** After how long without a request the memory of a session is freed, in seconds. Default 1800. */
@@ -89,6 +90,8 @@ export function createSessions(
       ) => McpServer
       changes: Pick<SharedChanges, 'tellSession' | 'onSession' | 'onGap'>
       store: SessionStore
+      /** Whether callers can sign in: those who have are not kept out by those who have not. Default true. */
+      hasSignIn?: boolean
       tenant: string
       sealer: Sealer
       clock: Clock
@@ -98,10 +101,16 @@ export function createSessions(
     },
 ): Sessions {
   const { when = 'needed', perCaller = 20, total = 1_000, idleSeconds = 1_800 } = options
-  const { store, changes, clock, emit, onError } = options
+  const { store, hasSignIn = true, changes, clock, emit, onError } = options
+  const anybodys = anonymousStore(store, {
+    clock,
+    onLimit: () => onError(new Error('more than is kept for callers who are not signed in')),
+  })
+  const storeOf = (principal: string) => (principal === anybody ? anybodys : store)
   const tickets = createSessionTickets(options)
   const replica = Buffer.from(options.random(6)).toString('base64url')
   const keeping = { ...options, replica, tellOthers: changes.tellSession }
+  const anybodysTotal = hasSignIn ? total / 2 : total
   /** By key, the one used least lately first. */
   const held = new Map<string, HeldSession>()
 
@@ -131,7 +140,7 @@ export function createSessions(
   const makeRoom = (principal: string): boolean => {
     const mine = [...held].filter(([, session]) => session.principal === principal)
     // R22 of sessions: nobody fills the memory, and those who are not signed in do not push out those who are.
-    if (mine.length >= (principal === anybody ? total / 2 : perCaller)) return freeOneOf(mine)
+    if (mine.length >= (principal === anybody ? anybodysTotal : perCaller)) return freeOneOf(mine)
     if (held.size < total) return true
     const isAnybodys = ([, session]: [string, HeldSession]) => session.principal === anybody
     return freeOneOf([...held].filter(isAnybodys)) || (principal !== anybody && freeOneOf([...held]))
@@ -162,7 +171,11 @@ export function createSessions(
         },
       })
     const holding: HeldSession = {
-      live: openLiveSession(session, { ...options, createServer, keeping }),
+      live: openLiveSession(session, {
+        ...options,
+        createServer,
+        keeping: { ...keeping, store: storeOf(principal) },
+      }),
       isBusy: () => live?.isBusy ?? true,
       principal,
       caller: undefined,
@@ -221,7 +234,8 @@ export function createSessions(
   }
 
   const end = async (key: string, ticket: SessionTicket, caller: Caller | ClientCaller | undefined) => {
-    await store.putEndedSession({ idHash: key, expiresAt: ticket.expiresAt, now: clock() })
+    const keeping = storeOf(principalOf(caller))
+    await keeping.putEndedSession({ idHash: key, expiresAt: ticket.expiresAt, now: clock() })
     free(key)
     emit({ type: 'session_ended', ...userOf(caller) })
     return new Response(null, { status: 200 })
