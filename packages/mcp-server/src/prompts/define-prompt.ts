@@ -1,6 +1,7 @@
 import type { Prompt as PromptListing } from '@modelcontextprotocol/server'
 import { type Completers, completersOf } from '../completers.ts'
-import type { Offer } from '../offers.ts'
+import { checkKeys } from '../known-keys.ts'
+import { type Offer, offerName } from '../offers.ts'
 import { type CompiledSchema, compileSchema } from '../schemas/schema.ts'
 import type { AccessRule, AnyAuth } from '../tools/access-rule.ts'
 import type { AnyCallContext } from '../tools/call-context.ts'
@@ -25,16 +26,28 @@ export type AnyPromptDefinition = PromptDescription & {
   readonly run: unknown
 }
 
+const promptKeys: Readonly<Record<keyof PromptDescription | 'auth' | 'complete' | 'run', true>> = {
+  title: true,
+  description: true,
+  input: true,
+  auth: true,
+  complete: true,
+  run: true,
+  icons: true,
+  _meta: true,
+}
+
 /**
  * Checks a prompt's definition.
  *
  * @param declared what decorators add to `auth`
- * @throws {ConfigurationError} when name, description, arguments, `auth` or handler cannot work
+ * @throws {ConfigurationError} when name, description, arguments, `auth` or handler cannot work, or a key is unknown
  */
 export function definePrompt(name: string, definition: AnyPromptDefinition, declared?: AccessRule): Prompt {
-  const { auth, run, complete = {}, title, description, input: schema, icons, _meta } = definition
   const where = `prompt "${name}"`
   checkName(name, where)
+  checkKeys(definition, promptKeys, offerName({ kind: 'prompt', name }))
+  const { auth, run, complete = {}, title, description, input: schema, icons, _meta } = definition
   checkDescription(description, where)
   const input = schema && compileSchema(schema, 'input', where)
   const properties = (input?.json.properties ?? {}) as Record<string, { description?: string }>

@@ -5,11 +5,12 @@ import type {
 } from '@modelcontextprotocol/server'
 import { ConfigurationError } from '@sallyport/oauth'
 import { type Completers, completersOf } from '../completers.ts'
-import type { Offer } from '../offers.ts'
+import { checkKeys } from '../known-keys.ts'
+import { type Offer, offerName } from '../offers.ts'
 import type { AccessRule, AnyAuth } from '../tools/access-rule.ts'
 import type { AnyCallContext } from '../tools/call-context.ts'
 import { ruleOf } from '../tools/offer-rule.ts'
-import type { ListedResource, ResourceDescription } from './resource-description.ts'
+import type { ListedResource, ResourceDescription, TemplateDescription } from './resource-description.ts'
 import { compileTemplate, isTemplate, type ResourceTemplateMatcher } from './resource-template.ts'
 
 type Lister = (context: AnyCallContext) => readonly ListedResource[] | Promise<readonly ListedResource[]>
@@ -51,23 +52,42 @@ export type AnyResourceDefinition = ResourceDescription & {
   readonly run: unknown
 }
 
+const resourceKeys: Readonly<
+  Record<keyof ResourceDescription | keyof TemplateDescription<string, unknown> | 'auth' | 'run', true>
+> = {
+  name: true,
+  title: true,
+  description: true,
+  mimeType: true,
+  size: true,
+  auth: true,
+  list: true,
+  complete: true,
+  run: true,
+  annotations: true,
+  icons: true,
+  cache: true,
+  _meta: true,
+}
+
 /**
  * Checks a resource's definition.
  *
  * @param uri of one resource, or a template of URIs (RFC 6570)
  * @param declared what decorators add to `auth`
- * @throws {ConfigurationError} when URI, cache hint, completion, `auth` or handler cannot work
+ * @throws {ConfigurationError} when URI, cache hint, completion, `auth` or handler cannot work, or a key is unknown
  */
 export function defineResource(
   uri: string,
   definition: AnyResourceDefinition,
   declared?: AccessRule,
 ): Resource {
-  const { auth, run, list, complete, cache, name = uri, icons, _meta, size, ...shown } = definition
   const where = `resource "${uri}"`
   if (typeof uri !== 'string' || !/^[a-z][a-z0-9+.-]*:./i.test(uri)) {
     throw new ConfigurationError(`The URI of ${where} must have a scheme, such as notes://all.`)
   }
+  checkKeys(definition, resourceKeys, offerName({ kind: 'resource', name: uri }))
+  const { auth, run, list, complete, cache, name = uri, icons, _meta, size, ...shown } = definition
   const rule = ruleOf(where, auth, run, declared)
   checkCache(cache, rule, where)
   const common = {

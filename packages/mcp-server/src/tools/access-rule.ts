@@ -100,6 +100,11 @@ function scopeList(value: unknown, where: string): string[] {
  * @throws {ConfigurationError} when a scope is not a scope-token or a value has the wrong type
  */
 export function accessRule(auth: AnyAuth, where: string): AccessRule {
+  if (typeof auth !== 'object' || auth === null || Array.isArray(auth)) {
+    throw new ConfigurationError(
+      `auth of ${where} must be an object, such as { scopes: ['notes:write'] }, or {} for whoever is signed in.`,
+    )
+  }
   const { scopes = [], anonymous = false, clients = false, maxAgeSeconds, allow, hidden, ...providers } = auth
   if (typeof anonymous !== 'boolean') {
     throw new ConfigurationError(`auth.anonymous of ${where} must be true or false.`)

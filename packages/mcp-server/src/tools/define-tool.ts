@@ -1,7 +1,8 @@
 import type { Tool as ToolListing } from '@modelcontextprotocol/server'
 import { ConfigurationError } from '@sallyport/oauth'
 import { toolUiMeta, toolView, type View } from '../apps/tool-ui.ts'
-import type { Offer } from '../offers.ts'
+import { checkKeys } from '../known-keys.ts'
+import { type Offer, offerName } from '../offers.ts'
 import { declaresParamHeaders } from '../schemas/param-headers.ts'
 import { type CompiledSchema, compileSchema } from '../schemas/schema.ts'
 import type { AccessRule, AnyAuth } from './access-rule.ts'
@@ -30,7 +31,7 @@ export interface Tool extends Offer {
 const toolName = /^[A-Za-z0-9_./-]{1,64}$/
 
 /** Whether every client accepts a name. */
-export const isToolName = (name: string): boolean => toolName.test(name)
+export const isToolName = (name: unknown): boolean => typeof name === 'string' && toolName.test(name)
 
 /** @throws {ConfigurationError} when the name is none that clients accept */
 export function checkName(name: string, where: string): void {
@@ -49,22 +50,38 @@ export function checkDescription(description: unknown, where: string): void {
 const taskSupports: ReadonlySet<unknown> = new Set<TaskSupport>(['optional', 'required', 'forbidden'])
 const taskCreations: ReadonlySet<unknown> = new Set<TaskCreation>(['at-once', 'by-handler'])
 
+const toolKeys: Readonly<Record<keyof ToolDescription | 'auth' | 'run', true>> = {
+  title: true,
+  description: true,
+  input: true,
+  output: true,
+  auth: true,
+  run: true,
+  task: true,
+  taskCreation: true,
+  ui: true,
+  annotations: true,
+  icons: true,
+  _meta: true,
+}
+
 const noArguments = { type: 'object', properties: {} } as const
 
 /**
  * Checks a tool's definition.
  *
  * @param declared what decorators add to `auth`
- * @throws {ConfigurationError} when name, description, schemas, `auth` or handler cannot work
+ * @throws {ConfigurationError} when name, description, schemas, `auth` or handler cannot work, or a key is unknown
  */
 export function defineTool(
   name: string,
   definition: ToolDescription & { readonly auth?: AnyAuth | undefined; readonly run: unknown },
   declared?: AccessRule,
 ): Tool {
-  const { auth, run, ...description } = definition
   const where = `tool "${name}"`
   checkName(name, where)
+  checkKeys(definition, toolKeys, offerName({ kind: 'tool', name }))
+  const { auth, run, ...description } = definition
   checkDescription(description.description, where)
   const view = description.ui === undefined ? undefined : toolView(description.ui, name, where)
   if (view && description._meta && 'ui' in description._meta) {

@@ -12,6 +12,14 @@ export const declareOnHandler = (handler: object, rule: AccessRule): void => {
 /** What `requiresAuth` was told about this handler, or undefined. */
 export const ruleOfHandler = (handler: object): AccessRule | undefined => handlerRules.get(handler)
 
+/** What `requiresAuth` makes without a handler. As a handler it would protect nothing. */
+const decorators = new WeakSet<object>()
+
+/** Remembers that a function is a decorator, and no handler. */
+export const markAsDecorator = (decorator: object): void => {
+  decorators.add(decorator)
+}
+
 /**
  * What an offer asks of its caller, wherever it was declared.
  *
@@ -25,6 +33,11 @@ export function ruleOf(
   declared: AccessRule | undefined,
 ): AccessRule | undefined {
   if (typeof run !== 'function') throw new ConfigurationError(`The run of ${where} must be a function.`)
+  if (decorators.has(run)) {
+    throw new ConfigurationError(
+      `The run of ${where} is requiresAuth without a handler: write requiresAuth({ … }, handler).`,
+    )
+  }
   const own = auth === undefined ? undefined : accessRule(auth, where)
   const rule = mergeRules(mergeRules(own, ruleOfHandler(run)), declared)
   // The demand to sign in again would tell everybody that it exists.

@@ -1,0 +1,89 @@
+import { describe, expect, it } from 'vitest'
+import { createServer } from './create-server.ts'
+import { nearestWord } from './known-keys.ts'
+import { requiresAuth } from './requires-auth.ts'
+import type { AnyAuth } from './tools/access-rule.ts'
+
+const server = () => createServer({ name: 'keys', version: '1.0.0', logLevel: 'silent', environment: {} })
+const run = () => 'ok'
+
+/** As somebody writes it whom no compiler stops. */
+const addTool = (definition: unknown) => () => server().tool('notes', definition as never)
+
+describe('a definition with a word that means nothing does not go through in silence', () => {
+  it.each<[string, () => unknown, string]>([
+    [
+      'a misspelt auth, which would leave the tool open to everybody',
+      addTool({ description: 'Notes', auht: { scopes: ['notes'] }, run }),
+      'Tool "notes" has "auht", which means nothing here: write "auth".',
+    ],
+    [
+      'the word of another framework',
+      addTool({ description: 'Notes', inputSchema: {}, run }),
+      'Tool "notes" has "inputSchema", which means nothing here: write "input".',
+    ],
+    [
+      'a handler under another name',
+      addTool({ description: 'Notes', execute: run }),
+      'Tool "notes" has "execute", which means nothing here: write "run".',
+    ],
+    [
+      'a word that is near nothing',
+      addTool({ description: 'Notes', ratelimit: 3, run }),
+      'Tool "notes" has "ratelimit", which means nothing here: there are title, description, input, output, auth, run, task, taskCreation, ui, annotations, icons and _meta.',
+    ],
+    [
+      'a resource',
+      () => server().resource('notes://all', { mimetype: 'text/plain', run } as never),
+      'Resource "notes://all" has "mimetype", which means nothing here: write "mimeType".',
+    ],
+    [
+      'a prompt',
+      () => server().prompt('sum-up', { description: 'Sums up', arguments: [], run } as never),
+      'Prompt "sum-up" has "arguments", which means nothing here: there are title, description, input, auth, complete, run, icons and _meta.',
+    ],
+    ['no definition', addTool(undefined), 'Tool "notes" must be an object, such as { title: … }.'],
+    [
+      'the arguments of another framework',
+      () => server().tool({ name: 'notes', run } as never, undefined as never),
+      'The name of tool "[object Object]" must be 1 to 64 of A-Z, a-z, 0-9, "_", ".", "/", "-".',
+    ],
+  ])('%s', (_, define, sentence) => {
+    expect(define).toThrow(expect.objectContaining({ name: 'ConfigurationError', message: sentence }))
+  })
+
+  it('what is there and undefined is not there', () => {
+    expect(addTool({ description: 'Notes', run, inputSchema: undefined })).not.toThrow()
+  })
+})
+
+describe('a protection that cannot be one stops the definition', () => {
+  it.each([true, false, null, 'notes:write', ['notes:write'], () => true])('auth: %s', auth => {
+    expect(addTool({ description: 'Notes', auth, run })).toThrow(
+      `auth of tool "notes" must be an object, such as { scopes: ['notes:write'] }, or {} for whoever is signed in.`,
+    )
+  })
+
+  it('requiresAuth without a handler is no handler, and its tool not a public one', () => {
+    expect(addTool({ description: 'Notes', run: requiresAuth({ scopes: ['notes:write'] }) })).toThrow(
+      'The run of tool "notes" is requiresAuth without a handler: write requiresAuth({ … }, handler).',
+    )
+  })
+
+  it('requiresAuth with its parameters the other way round says so', () => {
+    const swapped = () => requiresAuth(run as unknown as AnyAuth, { scopes: ['notes:write'] } as never)
+    expect(swapped).toThrow('requiresAuth takes what it asks for, and then the handler')
+  })
+})
+
+it.each([
+  ['scope', 'scopes'],
+  ['ruN', 'run'],
+  ['desciption', 'description'],
+  ['auht', 'auth'],
+  ['notes:raed', undefined],
+  ['id', undefined],
+  ['', undefined],
+])('somebody who wrote "%s" meant %s', (written, meant) => {
+  expect(nearestWord(written, ['scopes', 'run', 'description', 'auth', 'ui'])).toBe(meant)
+})
