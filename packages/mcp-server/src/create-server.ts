@@ -22,6 +22,7 @@ import { serveOverStdio } from './serve-stdio.ts'
 import type { Server, ServerOptions, SignedInBy } from './server.ts'
 import { createServerAssembly, type ServerCore } from './server-assembly.ts'
 import { serverInfo } from './server-info.ts'
+import { checkServerOptions, checkStartOptions } from './server-options.ts'
 import { partsOf, rememberParts, type ServerParts } from './server-parts.ts'
 import { createServerSetup } from './server-setup.ts'
 import { defineTool } from './tools/define-tool.ts'
@@ -29,7 +30,11 @@ import type { StdioHandle } from './tools/stdio-server.ts'
 
 const graceMs = 10_000
 
-/** Creates a server. Nothing is opened, read or checked that depends on the machine until it starts. */
+/**
+ * Creates a server. Nothing is opened, read or checked that depends on the machine until it starts.
+ *
+ * @throws {ConfigurationError} when an option is unknown, or cannot have its value
+ */
 export function createServer<
   const S extends SignIn | undefined = undefined,
   const P extends readonly Provider[] = readonly [],
@@ -49,6 +54,7 @@ export function createServerOf<
   options: ServerOptions<S, P, Scope, I>,
   shared?: Omit<ServerParts, 'options'>,
 ): Server<SignedInBy<S, I>, P, Scope> {
+  checkServerOptions(options)
   const registry = shared?.registry ?? createRegistry()
   const setup = createServerSetup(options as ServerOptions)
   const changes =
@@ -130,6 +136,8 @@ export function createServerOf<
     },
     async start(start = {}) {
       try {
+        checkStartOptions(start)
+        if (closing) throw new ConfigurationError('The server was closed: create another one to start.')
         const transport = start.transport ?? setup.configured().transport
         if (transport === 'stdio') {
           // The client has gone. What listens for the browser would keep the process.

@@ -42,7 +42,7 @@ describe('a definition with a word that means nothing does not go through in sil
       () => server().prompt('sum-up', { description: 'Sums up', arguments: [], run } as never),
       'Prompt "sum-up" has "arguments", which means nothing here: there are title, description, input, auth, complete, run, icons and _meta.',
     ],
-    ['no definition', addTool(undefined), 'Tool "notes" must be an object, such as { title: … }.'],
+    ['no definition', addTool(undefined), 'Tool "notes" needs an object, such as { title: … }.'],
     [
       'the arguments of another framework',
       () => server().tool({ name: 'notes', run } as never, undefined as never),

@@ -50,7 +50,7 @@ export function nearestWord(written: string, words: readonly string[]): string |
  */
 export function checkKeys(given: unknown, known: Readonly<Record<string, unknown>>, where: string): void {
   if (typeof given !== 'object' || given === null || Array.isArray(given)) {
-    throw new ConfigurationError(`${where} must be an object, such as { ${Object.keys(known)[0]}: … }.`)
+    throw new ConfigurationError(`${where} needs an object, such as { ${Object.keys(known)[0]}: … }.`)
   }
   for (const [key, value] of Object.entries(given)) {
     if (value === undefined || Object.hasOwn(known, key)) continue
