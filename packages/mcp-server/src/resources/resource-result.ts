@@ -5,6 +5,7 @@ import {
   type ReadResourceResult,
 } from '@modelcontextprotocol/server'
 import { base64 } from '../content/content.ts'
+import { jsonText } from '../content/json-text.ts'
 
 /**
  * What a handler returned, as contents of a resource; undefined when it returned nothing.
@@ -26,7 +27,8 @@ export function resourceResult(
   }
   if (isInputRequiredResult(value)) return value
   if (hasContents(value) && isSpecType.ReadResourceResult(value)) return value
-  return { contents: [{ uri, mimeType: mimeType ?? 'application/json', text: JSON.stringify(value) }] }
+  const text = jsonText(value, 'The resource') ?? ''
+  return { contents: [{ uri, mimeType: mimeType ?? 'application/json', text }] }
 }
 
 const hasContents = (value: unknown): boolean =>

@@ -5,6 +5,8 @@ import {
   isInputRequiredResult,
 } from '@modelcontextprotocol/server'
 
+import { jsonText } from '../content/json-text.ts'
+
 /** A result the model reads as a failure, with a text it can act on. */
 export const errorResult = (text: string): CallToolResult => ({
   content: [{ type: 'text', text }],
@@ -16,7 +18,7 @@ export const errorResult = (text: string): CallToolResult => ({
  * nothing is an empty result, anything else is JSON text, and structured content too when the tool declares an output
  * schema.
  *
- * @throws {TypeError} when JSON cannot hold the value
+ * @throws {TypeError} when JSON cannot hold the value, or would hold nothing of it
  */
 export function toolResult(value: unknown, hasOutputSchema: boolean): CallToolResult | InputRequiredResult {
   const whole = wholeResult(value)
@@ -29,7 +31,7 @@ export function toolResult(value: unknown, hasOutputSchema: boolean): CallToolRe
   }
   const structured = hasOutputSchema ? { structuredContent: value as Record<string, unknown> } : {}
   if (typeof value === 'string') return { content: [{ type: 'text', text: value }], ...structured }
-  const text = JSON.stringify(value)
+  const text = jsonText(value, 'The tool')
   return { content: text === undefined ? [] : [{ type: 'text', text }], ...structured }
 }
 
