@@ -1,3 +1,4 @@
+import type { CallToolResult } from '@modelcontextprotocol/server'
 import type { ConnectionStatus, PageLogin } from '@sallyport/oauth'
 import { describe, expectTypeOf, it } from 'vitest'
 import { z } from 'zod'
@@ -6,6 +7,7 @@ import { prompt, resource, tool } from './decorators.ts'
 import { fakeProvider } from './provider.fixture.ts'
 import type { ExternalToken } from './provider.ts'
 import { requiresAuth } from './requires-auth.ts'
+import { withJsonSchema } from './schemas/schema.ts'
 import type { AccountChoice, CallContext, Caller, ClientCaller, TokenChoice } from './tools/call-context.ts'
 
 const identity = { name: 'test', version: '1' }
@@ -123,6 +125,40 @@ describe('what the compiler knows', () => {
         auth: { scopes: ['x'] },
         run: () => '',
       })
+    }
+    expectTypeOf(add).toBeFunction()
+  })
+
+  it('auth is an object: a mere yes would ask for nothing in particular', () => {
+    const add = () => {
+      // @ts-expect-error: what does it ask for?
+      server.tool('yes', { description, auth: true, run: () => '' })
+      server.resource('x://yes', { auth: { scopes: ['x'] }, run: () => '' })
+    }
+    expectTypeOf(add).toBeFunction()
+  })
+
+  it('a JSON Schema may be of any type that a library gives it', () => {
+    interface LibrarySchema {
+      type?: 'object' | 'string'
+      properties?: Record<string, LibrarySchema>
+    }
+    const json = {} as LibrarySchema
+    const add = () =>
+      server.tool('library', {
+        description,
+        input: withJsonSchema(z.object({ text: z.string() }), json),
+        run: input => expectTypeOf(input).toEqualTypeOf<{ text: string }>(),
+      })
+    expectTypeOf(add).toBeFunction()
+  })
+
+  it('a handler may return what it knows to be a whole result, of any client library', () => {
+    const whole = {} as CallToolResult
+    const add = () => {
+      server.tool('whole', { description, output: z.object({ n: z.number() }), run: () => whole })
+      // @ts-expect-error: a text is no number
+      server.tool('wrong', { description, output: z.object({ n: z.number() }), run: () => ({ n: '1' }) })
     }
     expectTypeOf(add).toBeFunction()
   })

@@ -121,14 +121,24 @@ type ProviderIds<S, P> =
   | (S extends Provider<infer Id> ? Id : never)
   | (P extends readonly (infer Each)[] ? (Each extends Provider<infer Id> ? Id : never) : never)
 
+/** In place of `auth` where nobody can sign in: its name is what a developer reads. */
+interface GiveCreateServerSignInOrIssuer {
+  readonly 'nobody can sign in at this server': never
+}
+
 /** A server without sign-in and without issuer has no protected tools. */
 type AuthOn<S, P, Scope extends string> = [S] extends [undefined]
-  ? undefined
+  ? GiveCreateServerSignInOrIssuer | undefined
   : Auth<IdsOf<S, P>, Scope> | undefined
 
 /** What would otherwise be taken without a word: an inferred type lets unknown keys pass. */
 type NoUnknown<A, Known> = A extends object
-  ? { readonly [Key in Exclude<keyof A, keyof Known>]: never }
+  ? {
+      readonly [Key in Exclude<
+        keyof A,
+        keyof Known
+      >]: `"${Key & string}" is neither a provider of this server nor a word of auth`
+    }
   : unknown
 
 /** A tool in full. */

@@ -39,7 +39,7 @@ class Money {
     return '5 EUR'
   }
 }
-class Rows extends Map {
+class Rows extends Map<string, number> {
   toJSON() {
     return [...this.keys()]
   }

@@ -36,10 +36,14 @@ export interface CompiledSchema {
   parse(value: unknown): Parsed | Promise<Parsed>
 }
 
-/** A schema that every library writes the same way, with the JSON Schema its library cannot make. */
+/**
+ * A schema that every library writes the same way, with the JSON Schema its library cannot make.
+ *
+ * @param jsonSchema of any type that a library gives it
+ */
 export function withJsonSchema<Input, Output>(
   schema: StandardSchemaV1<Input, Output>,
-  jsonSchema: JsonSchema,
+  jsonSchema: object,
 ): StandardSchemaWithJSON<Input, Output> {
   const shown = () => ({ ...jsonSchema })
   return { '~standard': { ...schema['~standard'], jsonSchema: { input: shown, output: shown } } }

@@ -51,7 +51,7 @@ export type Auth<
   Scope extends string = string,
 > = string extends ProviderId
   ? AnyAuth
-  : AuthBase<Scope> & { readonly [Id in ProviderId]?: readonly string[] }
+  : object & AuthBase<Scope> & { readonly [Id in ProviderId]?: readonly string[] }
 
 /** Keys of `auth` that are not provider ids. */
 export type AuthKeyword = keyof AuthBase

@@ -8,9 +8,12 @@ import type {
 import type { ToolUi } from '../apps/tool-ui.ts'
 import type { JsonSchema, Schema } from '../schemas/schema.ts'
 
+/** What `CallToolResult` names; with the rest of what it takes, compilers compare every wrong result with it first. */
+interface WholeResult extends Pick<CallToolResult, 'content' | 'structuredContent' | 'isError' | '_meta'> {}
+
 /** What a handler may return: a text, content, a whole `CallToolResult`, or any value JSON can hold. */
 export type ResultOf<S> = S extends StandardSchemaWithJSON
-  ? StandardSchemaWithJSON.InferInput<S> | CallToolResult | InputRequiredResult
+  ? StandardSchemaWithJSON.InferInput<S> | WholeResult | InputRequiredResult
   : S extends JsonSchema
     ? unknown
     : unknown
