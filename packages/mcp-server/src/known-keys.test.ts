@@ -1,3 +1,4 @@
+import { developmentSignIn } from '@sallyport/oauth'
 import { describe, expect, it } from 'vitest'
 import { createServer } from './create-server.ts'
 import { nearestWord } from './known-keys.ts'
@@ -48,6 +49,21 @@ describe('a definition with a word that means nothing does not go through in sil
       () => server().tool({ name: 'notes', run } as never, undefined as never),
       'The name of tool "[object Object]" must be 1 to 64 of A-Z, a-z, 0-9, "_", ".", "/", "-".',
     ],
+    [
+      'a page of a tool',
+      addTool({ description: 'Notes', ui: { html: '<p>', csp: { connect: ['https://a.example'] } }, run }),
+      'csp of ui of tool "notes" has "connect", which means nothing here: there are connectDomains, resourceDomains, frameDomains and baseUriDomains.',
+    ],
+    [
+      'a proxy',
+      () => server().proxy({ url: 'https://a.example/mcp', prefx: 'a' } as never),
+      'server.proxy has "prefx", which means nothing here: write "prefix".',
+    ],
+    [
+      'what a proxy does with tools',
+      () => server().proxy({ url: 'https://a.example/mcp', tools: { excludes: [] } } as never),
+      'tools of server.proxy has "excludes", which means nothing here: write "exclude".',
+    ],
   ])('%s', (_, define, sentence) => {
     expect(define).toThrow(expect.objectContaining({ name: 'ConfigurationError', message: sentence }))
   })
@@ -73,6 +89,36 @@ describe('a protection that cannot be one stops the definition', () => {
   it('requiresAuth with its parameters the other way round says so', () => {
     const swapped = () => requiresAuth(run as unknown as AnyAuth, { scopes: ['notes:write'] } as never)
     expect(swapped).toThrow('requiresAuth takes what it asks for, and then the handler')
+  })
+})
+
+describe('a scope or provider that nobody has', () => {
+  const start = (auth: AnyAuth) => {
+    const protectedServer = createServer({
+      name: 'keys',
+      version: '1.0.0',
+      logLevel: 'silent',
+      environment: {},
+      signIn: developmentSignIn(),
+      scopes: { 'notes:write': 'Add notes', 'notes:read': 'Read notes' },
+    })
+    protectedServer.tool('notes', { description: 'Notes', run: requiresAuth(auth, () => 'ok') } as never)
+    return protectedServer.start({ transport: 'mounted', throwOnError: true })
+  }
+
+  it('a misspelt scope stops the start, wherever the compiler does not see it', async () => {
+    await expect(start({ scopes: ['notes:wirte'] })).rejects.toThrow(
+      'Tool "notes" asks for scope "notes:wirte", and the option scopes has "notes:write": correct the one that is misspelt, or add the other to scopes.',
+    )
+  })
+
+  it('a misspelt word of auth is not taken for a provider', async () => {
+    await expect(start({ scope: ['notes:write'] })).rejects.toThrow(
+      'Tool "notes" needs provider "scope", which the server does not have: write "scopes", if that is meant.',
+    )
+    await expect(start({ google: [] })).rejects.toThrow(
+      'Tool "notes" needs provider "google", which the server does not have: add it to the option providers.',
+    )
   })
 })
 

@@ -55,7 +55,8 @@ export function createServerAssembly({
   const check = () => {
     registry.prepare()
     checkViews(registry)
-    checkOffers(registry.offers(), options.signIn, merged().providers ?? [], options.issuer)
+    const { providers = [], scopes } = merged()
+    checkOffers(registry.offers(), options.signIn, providers, options.issuer, scopes)
   }
   const freeze = () => {
     registry.freeze()

@@ -19,6 +19,7 @@ import {
 import type { Config } from './config.ts'
 import type { Environment } from './environment.ts'
 import { checkIssuerOffer, type ExternalIssuer } from './external-issuer.ts'
+import { nearestWord } from './known-keys.ts'
 import { isLoopback } from './loopback.ts'
 import { type Offer, offerName } from './offers.ts'
 import type { Provider, SignIn } from './provider.ts'
@@ -105,14 +106,16 @@ export interface SignInParts {
  * Checks that every `auth` can be satisfied.
  *
  * @param issuer who issues the tokens; undefined: this server
- * @throws {ConfigurationError} when an offer needs sign-in or a provider and the server has none, or users were to sign
- *   in with a provider that only connects
+ * @param scopes what the developer says that scopes allow
+ * @throws {ConfigurationError} when an offer needs sign-in or a provider and the server has none, its scope is one of
+ *   `scopes` misspelt, or users were to sign in with a provider that only connects
  */
 export function checkOffers(
   offers: readonly Offer[],
   signIn: SignIn | undefined,
   providers: readonly Provider[],
   issuer?: string | ExternalIssuer,
+  scopes?: Readonly<Record<string, string>>,
 ): void {
   if (isProvider(signIn) && signIn.connectOnly) {
     throw new ConfigurationError(
@@ -130,9 +133,17 @@ export function checkOffers(
     }
     ids.add(id)
   }
+  const described = Object.keys(scopes ?? {})
   for (const offer of offers) {
     const { rule } = offer
     if (!rule) continue
+    for (const scope of rule.scopes) {
+      const meant = described.includes(scope) ? undefined : nearestWord(scope, described)
+      if (meant === undefined) continue
+      throw new ConfigurationError(
+        `${offerName(offer)} asks for scope "${scope}", and the option scopes has "${meant}": correct the one that is misspelt, or add the other to scopes.`,
+      )
+    }
     if (!signIn && issuer !== undefined) checkIssuerOffer(offer, rule)
     else if (!signIn) {
       throw new ConfigurationError(
@@ -141,8 +152,11 @@ export function checkOffers(
     }
     for (const id of rule.providers.keys()) {
       if (!ids.has(id)) {
+        const word = nearestWord(id, [...authKeywords, ...ids])
         throw new ConfigurationError(
-          `${offerName(offer)} needs provider "${id}", which the server does not have: add it to the option providers.`,
+          `${offerName(offer)} needs provider "${id}", which the server does not have: ${
+            word === undefined ? 'add it to the option providers' : `write "${word}", if that is meant`
+          }.`,
         )
       }
     }

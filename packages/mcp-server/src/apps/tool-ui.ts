@@ -1,4 +1,5 @@
 import { ConfigurationError } from '@sallyport/oauth'
+import { checkKeys } from '../known-keys.ts'
 
 /** Name of the extension: MCP Apps. */
 export const uiExtension = 'io.modelcontextprotocol/ui'
@@ -51,7 +52,22 @@ export interface View extends ToolUi {
 }
 
 const origin = /^(?:https?|wss?):\/\/[^\s;,'"\\]+$/
-const cspKeys = ['connectDomains', 'resourceDomains', 'frameDomains', 'baseUriDomains'] as const
+const cspKeys: Readonly<Record<keyof ViewCsp, true>> = {
+  connectDomains: true,
+  resourceDomains: true,
+  frameDomains: true,
+  baseUriDomains: true,
+}
+const uiKeys: Readonly<Record<keyof ToolUi, true>> = {
+  html: true,
+  uri: true,
+  csp: true,
+  permissions: true,
+  domain: true,
+  prefersBorder: true,
+  visibility: true,
+  ttlMs: true,
+}
 const permissionNames: ReadonlySet<unknown> = new Set([
   'camera',
   'microphone',
@@ -62,6 +78,8 @@ const permissionNames: ReadonlySet<unknown> = new Set([
 /** @throws {ConfigurationError} when hosts could not show it so */
 export function toolView(ui: string | ToolUi, tool: string, where: string): View {
   const declared = typeof ui === 'string' ? { uri: ui } : ui
+  checkKeys(declared, uiKeys, `ui of ${where}`)
+  if (declared.csp !== undefined) checkKeys(declared.csp, cspKeys, `csp of ui of ${where}`)
   const { html, uri = html === undefined ? undefined : `ui://${tool}/view`, csp = {} } = declared
   if (uri === undefined)
     throw new ConfigurationError(`ui of ${where} must have html, or the uri of a resource.`)
@@ -71,7 +89,7 @@ export function toolView(ui: string | ToolUi, tool: string, where: string): View
   if (html !== undefined && typeof html !== 'string' && typeof html !== 'function') {
     throw new ConfigurationError(`html of ui of ${where} must be a page or a function that returns one.`)
   }
-  for (const key of cspKeys) {
+  for (const key of Object.keys(cspKeys) as (keyof ViewCsp)[]) {
     // What is no origin could end the directive that a host makes of it.
     if (csp[key]?.every(each => origin.test(each)) === false) {
       throw new ConfigurationError(

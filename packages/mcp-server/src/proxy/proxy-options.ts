@@ -1,5 +1,6 @@
 import { ConfigurationError } from '@sallyport/oauth'
 import { checkPrefix } from '../composition/prefix.ts'
+import { checkKeys } from '../known-keys.ts'
 import { isLoopback } from '../loopback.ts'
 import { type AccessRule, type AnyAuth, accessRule, mergeRules } from '../tools/access-rule.ts'
 import type { Caller, ClientCaller } from '../tools/caller.ts'
@@ -105,6 +106,31 @@ export interface ProxySettings {
   readonly maxResultBytes: number
 }
 
+const proxyKeys: Readonly<Record<KeysOf<ProxyOptions>, true>> = {
+  url: true,
+  command: true,
+  args: true,
+  env: true,
+  cwd: true,
+  prefix: true,
+  auth: true,
+  credentials: true,
+  tools: true,
+  resources: true,
+  prompts: true,
+  timeoutMs: true,
+  maxResultBytes: true,
+}
+const toolsKeys: Readonly<Record<keyof ProxiedTools, true>> = {
+  include: true,
+  exclude: true,
+  rename: true,
+  auth: true,
+}
+
+/** The keys of each of several types. */
+type KeysOf<T> = T extends unknown ? keyof T : never
+
 /**
  * Checks the options of a proxy.
  *
@@ -112,6 +138,8 @@ export interface ProxySettings {
  * @throws {ConfigurationError} when they cannot work, or would lend credentials to everybody
  */
 export function proxySettings(options: ProxyOptions, hasSignIn: boolean): ProxySettings {
+  checkKeys(options, proxyKeys, 'server.proxy')
+  if (options.tools) checkKeys(options.tools, toolsKeys, 'tools of server.proxy')
   const { prefix, tools = {}, timeoutMs = 60_000, maxResultBytes = 1_048_576 } = options
   if (prefix !== undefined) checkPrefix(prefix, 'server.proxy')
   const target = targetOf(options)
