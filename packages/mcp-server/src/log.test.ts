@@ -88,6 +88,22 @@ describe('createEventSink', () => {
     expect(seen).toHaveLength(2)
   })
 
+  it('an operator reads in the log what to change when a provider refuses the server', () => {
+    const { log, lines } = logTo()
+    const emit = createEventSink(log, { clock: () => 1_800_000_000 })
+    const failed = { type: 'sign_in_failed', loginId: 'google' } as const
+    emit({ ...failed, reason: 'failed', errorClass: 'client_refused' })
+    emit({ ...failed, reason: 'failed', errorClass: 'redirect_uri_refused' })
+    emit({ ...failed, reason: 'denied' })
+    emit({ ...failed, reason: 'failed', errorClass: 'audience' })
+    expect(lines.map(line => JSON.parse(line))).toMatchObject([
+      { level: 40, loginId: 'google', msg: expect.stringContaining('client secret') },
+      { level: 40, msg: expect.stringContaining('<PUBLIC_URL>/oauth/callback/google') },
+      { level: 30, reason: 'denied' },
+      { level: 30, errorClass: 'audience' },
+    ])
+  })
+
   it('R201: a sink that throws does not break what is being told about', () => {
     const { log, lines } = logTo()
     const broken = () => {

@@ -9,6 +9,7 @@ import { type DestinationStream, destination, type Logger, pino } from 'pino'
 import { PinoPretty } from 'pino-pretty'
 import type { LogLevel } from './config.ts'
 import { redact } from './redact.ts'
+import { signInAdvice } from './sign-in-advice.ts'
 import type { ToolLog } from './tools/call-context.ts'
 
 /** What the framework needs of a logger; pino's has it. */
@@ -136,8 +137,12 @@ export function createEventSink(
   log: ToolLog,
   { clock, sinks = [] }: { clock: Clock; sinks?: readonly RecordedEventSink[] },
 ): EventSink {
-  const write: RecordedEventSink = ({ type, at: _, ...fields }) =>
-    log[levels[type] ?? 'info']({ event: type, ...fields })
+  const write: RecordedEventSink = event => {
+    const { type, at: _, ...fields } = event
+    const advice = signInAdvice(event)
+    if (advice === undefined) log[levels[type] ?? 'info']({ event: type, ...fields })
+    else log.warn({ event: type, ...fields }, advice)
+  }
   const emit = createEventEmitter([write, ...sinks], {
     clock,
     onSinkError: error => log.error({ err: error }, 'an event could not be told to the audit log or onEvent'),

@@ -1,4 +1,5 @@
 import type { LimitedBy, LimitName } from './limits/limit-table.ts'
+import type { LoginProblem } from './login.ts'
 import type { SecurityEventName, SecurityEventProblem } from './security-events.ts'
 import type { ConnectionState } from './storage/connection-status.ts'
 import type { RevocationReason } from './storage/records.ts'
@@ -70,8 +71,9 @@ export type SallyportEvent =
         | 'wrong_browser'
         | 'wrong_user'
         | 'too_old'
-      /** Of a sign-in by assertion: what was wrong with it, and who brought it. */
-      errorClass?: AssertionProblem
+      /** What stood in the way, where it is known; of a sign-in by assertion, what was wrong with it. */
+      errorClass?: AssertionProblem | LoginProblem
+      /** Of a sign-in by assertion: who brought it. */
       clientIdHash?: string
     }
   | { type: 'code_issued' | 'code_replayed'; grantId: string; userId: string; clientIdHash: string }

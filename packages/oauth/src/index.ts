@@ -45,6 +45,7 @@ export type {
   Login,
   LoginCallback,
   LoginMemory,
+  LoginProblem,
   LoginPrompt,
   LoginResult,
   LoginStart,

@@ -133,13 +133,40 @@ export async function letGo({ onUnkept }: Pick<LoginResult, 'onUnkept'>, userId:
  */
 export type LoginErrorReason = 'denied' | 'disabled' | 'failed' | 'unavailable' | 'too_many_accounts'
 
+/**
+ * What stood in the way of a sign-in, for whoever runs the server: told in the event `sign_in_failed`, never to the
+ * browser or the client.
+ * - `client_refused`: the provider refuses our client id or secret
+ * - `redirect_uri_refused`: it does not know our redirect URI
+ * - `request_refused`: it refuses what was asked, such as a scope
+ * - `code_refused`: it refuses its own authorization code
+ * - `clock`: its clock and ours are too far apart
+ * - `id_token_refused`: its id_token is not one for us
+ * - `answer_unusable`: its answer cannot be read
+ * - `discovery_unusable`: where its discovery document should be is another one, or none
+ * - `unreachable`: it does not answer, or answers that it cannot now
+ */
+export type LoginProblem =
+  | 'client_refused'
+  | 'redirect_uri_refused'
+  | 'request_refused'
+  | 'code_refused'
+  | 'clock'
+  | 'id_token_refused'
+  | 'answer_unusable'
+  | 'discovery_unusable'
+  | 'unreachable'
+
 /** A sign-in that did not end with a user. The provider's own words stay in `cause` (R77). */
 export class LoginError extends Error {
   override readonly name = 'LoginError'
   readonly reason: LoginErrorReason
-  constructor(reason: LoginErrorReason, options?: ErrorOptions) {
+  /** Undefined where there is nothing for whoever runs the server to mend, or nothing is known. */
+  readonly problem: LoginProblem | undefined
+  constructor(reason: LoginErrorReason, options: ErrorOptions & { problem?: LoginProblem | undefined } = {}) {
     super(`sign-in ${reason}`, options)
     this.reason = reason
+    this.problem = options.problem
   }
 }
 

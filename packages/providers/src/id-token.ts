@@ -31,6 +31,17 @@ const tenantSchema = z.object({ tid: z.guid(), oid: z.guid() })
 
 export type IdTokenVerifier = (idToken: string, expectation: IdTokenExpectation) => Promise<Identity>
 
+/** An id_token that is not acceptable. Its message may name a claim, never what is in one. */
+export class IdTokenError extends Error {
+  override readonly name = 'IdTokenError'
+  /** Whether it is of another time: of a token that comes from the exchange, the clocks are far apart. */
+  readonly isOfAnotherTime: boolean
+  constructor(reason: string, { isOfAnotherTime = false } = {}) {
+    super(`id_token refused: ${reason}`)
+    this.isOfAnotherTime = isOfAnotherTime
+  }
+}
+
 /** How far our clock and the provider's may differ, and how old a token from the exchange may be, in seconds. */
 const clockToleranceSeconds = 120
 const maxAgeSeconds = 3600
@@ -52,12 +63,12 @@ const claimsSchema = z.object({
 /**
  * Creates the check of id_tokens (OpenID Connect Core §3.1.3.7; R75), with the provider's keys fetched within
  * limits and cached. The returned function throws `UpstreamError` of class `transient` when the keys cannot be
- * had now, and another error, which may name a claim, when the token is not acceptable.
+ * had now, and `IdTokenError` when the token is not acceptable.
  */
 export function createIdTokenVerifier(clock: Clock): IdTokenVerifier {
   const keysOf = createRemoteKeys()
   return async (idToken, { server, clientId, nonce }) => {
-    if (server.jwksUri === undefined) throw new Error('id_token refused: no keys')
+    if (server.jwksUri === undefined) throw new IdTokenError('no keys')
     const keys = keysOf(server.jwksUri)
     const isPerTenant = server.issuers[0].includes(tenantPlaceholder)
     let verified: JWTVerifyResult
@@ -77,13 +88,13 @@ export function createIdTokenVerifier(clock: Clock): IdTokenVerifier {
     const { payload, protectedHeader } = verified
     // An access token of the same issuer (`at+jwt`) is not an id_token (RFC 9068 §5).
     if (protectedHeader.typ !== undefined && !/^(application\/)?jwt$/i.test(protectedHeader.typ)) {
-      throw new Error('id_token refused: wrong typ')
+      throw new IdTokenError('wrong typ')
     }
     const claims = claimsSchema.safeParse(payload)
-    if (!claims.success) throw new Error('id_token refused: wrong claims')
+    if (!claims.success) throw new IdTokenError('wrong claims')
     const { azp, name, email, auth_time, amr, acr } = claims.data
-    if (azp !== undefined && azp !== clientId) throw new Error('id_token refused: wrong azp')
-    if (nonce !== undefined && claims.data.nonce !== nonce) throw new Error('id_token refused: wrong nonce')
+    if (azp !== undefined && azp !== clientId) throw new IdTokenError('wrong azp')
+    if (nonce !== undefined && claims.data.nonce !== nonce) throw new IdTokenError('wrong nonce')
     const kid = protectedHeader.kid
     const key = keys.jwks()?.keys.find(key => key.kid === kid) as { issuer?: unknown } | undefined
     return {
@@ -110,16 +121,16 @@ function identifyInTenant(
   keyIssuer: unknown,
 ): Pick<Identity, 'issuer' | 'subject'> {
   const claims = tenantSchema.safeParse(payload)
-  if (!claims.success) throw new Error('id_token refused: wrong tid or oid')
+  if (!claims.success) throw new IdTokenError('wrong tid or oid')
   const { tid, oid } = claims.data
   const ofTenant = (issuer: string) => issuer.replace(tenantPlaceholder, tid)
   const issuer = issuers.map(ofTenant).find(issuer => issuer === payload.iss)
-  if (issuer === undefined) throw new Error('id_token refused: wrong iss')
+  if (issuer === undefined) throw new IdTokenError('wrong iss')
   // A key may be good for one tenant only; that of another must not sign for this one.
   if (typeof keyIssuer === 'string' && ofTenant(keyIssuer) !== issuer) {
-    throw new Error('id_token refused: key of another issuer')
+    throw new IdTokenError('key of another issuer')
   }
-  if (tenants && !tenants(tid)) throw new Error('id_token refused: wrong tenant')
+  if (tenants && !tenants(tid)) throw new IdTokenError('wrong tenant')
   return { issuer, subject: oid }
 }
 
@@ -128,5 +139,7 @@ function withoutClaims(error: unknown): Error {
   if (error instanceof UpstreamError) return error
   const code = error instanceof errors.JOSEError ? error.code : 'unreadable'
   const isAboutClaim = error instanceof errors.JWTClaimValidationFailed || error instanceof errors.JWTExpired
-  return new Error(`id_token refused: ${code}${isAboutClaim ? ` (${error.claim})` : ''}`)
+  const isOfAnotherTime =
+    isAboutClaim && ['exp', 'iat', 'nbf'].includes(error.claim) && error.reason !== 'missing'
+  return new IdTokenError(`${code}${isAboutClaim ? ` (${error.claim})` : ''}`, { isOfAnotherTime })
 }

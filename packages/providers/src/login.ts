@@ -5,6 +5,7 @@ import {
   hashIdentity,
   type LoginCallback,
   LoginError,
+  type LoginProblem,
   type LoginResult,
   type LoginStart,
   type RedirectLogin,
@@ -24,6 +25,7 @@ import {
 } from './external-token.ts'
 import { createIdTokenVerifier, type Identity } from './id-token.ts'
 import { isIssuerOf } from './issuer.ts'
+import { callbackProblem, problemOf } from './login-problem.ts'
 import type { AuthorizationSituation, ProviderDefinition } from './provider-definition.ts'
 import { coversScopes, normaliseScopes, parseScope } from './scope.ts'
 import { requestToken, type TokenGrant } from './token-request.ts'
@@ -112,19 +114,21 @@ export function createLogin(parts: LoginParts): RedirectLogin {
   function readCode(parameters: URLSearchParams, server: UpstreamServer): string {
     // RFC 6749 §3.1: a parameter sent twice has no meaning.
     for (const name of ['code', 'error', 'iss']) {
-      if (parameters.getAll(name).length > 1) throw new LoginError('failed')
+      if (parameters.getAll(name).length > 1) throw new LoginError('failed', { problem: 'answer_unusable' })
     }
     // RFC 9207 §2.4: before anything else, errors included, or another provider's answer would be taken for this one's.
     const issuer = parameters.get('iss')
-    if (issuer === null ? server.sendsIssuer : !isIssuerOf(server, issuer)) throw new LoginError('failed')
+    if (issuer === null ? server.sendsIssuer : !isIssuerOf(server, issuer)) {
+      throw new LoginError('failed', { problem: 'answer_unusable' })
+    }
     const error = parameters.get('error')
     if (error !== null) {
       if (definition.deniedErrors.includes(error)) throw new LoginError('denied')
       const isPassing = error === 'temporarily_unavailable' || error === 'server_error'
-      throw new LoginError(isPassing ? 'unavailable' : 'failed')
+      throw new LoginError(isPassing ? 'unavailable' : 'failed', { problem: callbackProblem(error) })
     }
     const code = parameters.get('code')
-    if (!code) throw new LoginError('failed')
+    if (!code) throw new LoginError('failed', { problem: 'answer_unusable' })
     return code
   }
 
@@ -165,7 +169,7 @@ export function createLogin(parts: LoginParts): RedirectLogin {
         now: clock(),
       })
     }
-    if (grant.idToken === undefined) throw new LoginError('failed')
+    if (grant.idToken === undefined) throw new LoginError('failed', { problem: 'answer_unusable' })
     return verifyIdToken(grant.idToken, { server, clientId: credentials.clientId, nonce })
   }
 
@@ -219,7 +223,7 @@ export function createLogin(parts: LoginParts): RedirectLogin {
     ...(definition.hasOneAccount && { hasOneAccount: true }),
 
     async start({ callbackUrl, upstreamState, scopes, userId, account, ...wanted }) {
-      const server = await parts.upstreamServer().catch(toLoginError)
+      const server = await parts.upstreamServer().catch(toServerError)
       const whose = {
         scopes,
         ...(userId !== undefined && { userId }),
@@ -273,7 +277,7 @@ export function createLogin(parts: LoginParts): RedirectLogin {
 
     async finish(callback): Promise<LoginResult> {
       const { memory } = callback
-      const server = await parts.upstreamServer().catch(toLoginError)
+      const server = await parts.upstreamServer().catch(toServerError)
       const code = readCode(callback.parameters, server)
       const granted = await exchange(code, callback, server).catch(toLoginError)
       const { grant } = granted
@@ -360,11 +364,16 @@ async function challengeOf(verifier: string): Promise<string> {
   return base64url.encode(new Uint8Array(digest))
 }
 
+function toServerError(error: unknown): never {
+  const isMisconfigured = error instanceof UpstreamError && error.errorClass === 'misconfigured'
+  return isMisconfigured ? toLoginError(error, 'discovery_unusable') : toLoginError(error)
+}
+
 /** Many reasons, few answers: what may pass is `unavailable`, everything else is `failed`. */
-function toLoginError(error: unknown): never {
+function toLoginError(error: unknown, problem: LoginProblem | undefined = problemOf(error)): never {
   if (error instanceof LoginError) throw error
   const isPassing =
     error instanceof UpstreamError &&
     (error.errorClass === 'transient' || error.errorClass === 'rate_limited')
-  throw new LoginError(isPassing ? 'unavailable' : 'failed', { cause: error })
+  throw new LoginError(isPassing ? 'unavailable' : 'failed', { cause: error, problem })
 }

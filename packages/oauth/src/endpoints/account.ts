@@ -19,6 +19,7 @@ import { beginTransaction } from './begin-transaction.ts'
 import { browserEndpoint, placeOf } from './browser-endpoint.ts'
 import { createConnectLink } from './connect.ts'
 import { findLogin } from './legs.ts'
+import { loginFailed } from './login-failure.ts'
 import { endpointPaths } from './paths.ts'
 import { seeOther } from './respond.ts'
 import { assertSameOrigin } from './same-origin.ts'
@@ -129,7 +130,7 @@ async function signInToAccount(context: Context, request: Request): Promise<Resp
     })
   } catch (error) {
     if (!(error instanceof LoginError)) throw error
-    context.emit({ type: 'sign_in_failed', loginId: id, reason: error.reason })
+    context.emit(loginFailed(id, error))
     return accountProblemPage({ ...placeOf(context), reason: error.reason }, new Headers())
   }
 }

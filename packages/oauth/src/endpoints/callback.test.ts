@@ -302,14 +302,28 @@ describe('a sign-in that ends without a user', () => {
       const back = await browser.open(returnFrom(fixture, sentTo, upstream))
       expect(Object.fromEntries(parametersOf(back))).toEqual({
         error: code,
+        error_description: expect.stringMatching(/^The sign-in /),
         state: 'client-state',
         iss: fixture.context.issuer,
       })
-      expect(`${back.html}${back.location}${JSON.stringify(fixture.events)}`).not.toMatch(/canary|script/)
+      expect(`${back.html}${back.location}${JSON.stringify(fixture.events)}`).not.toMatch(
+        /canary|script(?!ion)/,
+      )
       expect(fixture.events).toContainEqual({ type: 'sign_in_failed', loginId: 'google', reason })
       expect(await fixture.store.listGrants({ clientId: strangerId, now: fixture.time.now })).toEqual([])
     },
   )
+
+  it('what the operator can mend is in the event, and nobody else hears of it', async () => {
+    const fixture = createFixture()
+    const browser = fixture.browser()
+    const sentTo = await approve(fixture, browser)
+    fixture.google.failsBecause = 'client_refused'
+    const back = await browser.open(returnFrom(fixture, sentTo, { error: 'unauthorized_client' }))
+    const told = { reason: 'failed', errorClass: 'client_refused' }
+    expect(fixture.events).toContainEqual({ type: 'sign_in_failed', loginId: 'google', ...told })
+    expect(`${back.html}${back.location}`).not.toContain('client_refused')
+  })
 
   it.each(['code', 'error'])('R79: a client deleted during the sign-in is sent no %s', async name => {
     const fixture = createFixture()

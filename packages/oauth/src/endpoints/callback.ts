@@ -11,7 +11,7 @@ import { openAccount } from './account-session.ts'
 import { browserEndpoint, placeOf } from './browser-endpoint.ts'
 import { answerClient, answerWithCode, resolveUnchangedClient } from './client-answer.ts'
 import { authenticationRequest, callbackUrl, findLogin, pageUrl, startLeg, transactionIdOf } from './legs.ts'
-import { loginErrorCode } from './login-error-code.ts'
+import { loginErrorAnswer, loginFailed } from './login-failure.ts'
 import { endpointPaths } from './paths.ts'
 import { seeOther } from './respond.ts'
 import { assertSameOrigin } from './same-origin.ts'
@@ -122,7 +122,7 @@ async function finishLeg(
     }
     if (error instanceof StaleAuthentication) return refuseStale(context, taken, login)
     if (!(error instanceof LoginError)) throw error
-    const failed = await failedLeg(context, taken, awaited.leg, error.reason)
+    const failed = await failedLeg(context, taken, awaited.leg, error)
     if (failed) return failed
   }
   return goOn(context, request, next, cookie)
@@ -202,10 +202,11 @@ async function failedLeg(
   context: Context,
   open: OpenTransaction,
   leg: Leg,
-  reason: LoginError['reason'],
+  error: LoginError,
 ): Promise<Response | undefined> {
   const { goal } = open.transaction
-  context.emit({ type: 'sign_in_failed', loginId: leg.loginId, reason })
+  const { reason } = error
+  context.emit(loginFailed(leg.loginId, error))
   if (goal.kind === 'connect') return endConnect(context, open, leg.loginId, reason)
   if (goal.kind === 'account') {
     await endTransaction(context, open)
@@ -214,7 +215,7 @@ async function failedLeg(
   if (leg.purpose === 'connection') return undefined
   await endTransaction(context, open)
   await resolveUnchangedClient(context, goal.request)
-  return answerClient(context, goal.request, { error: loginErrorCode[reason] }, endedCookie(context, open))
+  return answerClient(context, goal.request, loginErrorAnswer[reason], endedCookie(context, open))
 }
 
 /** The client may ask again without `max_age`, or tell its user to sign in at the provider anew. */
@@ -252,7 +253,7 @@ async function goOn(
       return seeOther(url, headers)
     } catch (error) {
       if (!(error instanceof LoginError)) throw error
-      const failed = await failedLeg(context, open, leg, error.reason)
+      const failed = await failedLeg(context, open, leg, error)
       if (failed) return failed
     }
   }

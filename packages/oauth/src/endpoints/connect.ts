@@ -10,6 +10,7 @@ import { operationId } from '../storage/operation-id.ts'
 import { beginTransaction } from './begin-transaction.ts'
 import { browserEndpoint, placeOf } from './browser-endpoint.ts'
 import { findLogin, isSignInAccount, planConnectLegs } from './legs.ts'
+import { loginFailed } from './login-failure.ts'
 import { endpointPaths } from './paths.ts'
 import { assertSameOrigin } from './same-origin.ts'
 import { createSealedMessage, messageSeconds } from './sealed-message.ts'
@@ -133,7 +134,7 @@ async function begin(
     })
   } catch (error) {
     if (!(error instanceof LoginError)) throw error
-    context.emit({ type: 'sign_in_failed', loginId: context.signIn.id, reason: error.reason })
+    context.emit(loginFailed(context.signIn.id, error))
     return connectOutcomePage({ ...placeOf(context), label, outcome: error.reason }, new Headers())
   }
 }

@@ -88,6 +88,7 @@ describe('approval', () => {
       const answer = await approve(fixture, fixture.browser())
       expect(Object.fromEntries(parametersOf(answer))).toEqual({
         error,
+        error_description: expect.stringMatching(/^The sign-in /),
         state: 'client-state',
         iss: fixture.context.issuer,
       })

@@ -8,7 +8,7 @@ import { beginTransaction } from './begin-transaction.ts'
 import { browserEndpoint } from './browser-endpoint.ts'
 import { answerClient, resolveUnchangedClient } from './client-answer.ts'
 import { planLegs } from './legs.ts'
-import { loginErrorCode } from './login-error-code.ts'
+import { loginErrorAnswer, loginFailed } from './login-failure.ts'
 import { endpointPaths } from './paths.ts'
 import { claimPushedRequest } from './pushed-request.ts'
 import { assertSameOrigin } from './same-origin.ts'
@@ -43,7 +43,7 @@ export const consent = browserEndpoint(endpointPaths.consent, async (context, re
     return await beginTransaction(context, request, { goal, legs: planLegs(context, asked.scopes, asked) })
   } catch (error) {
     if (!(error instanceof LoginError)) throw error
-    emit({ type: 'sign_in_failed', loginId: context.signIn.id, reason: error.reason })
-    return answerClient(context, asked, { error: loginErrorCode[error.reason] })
+    emit(loginFailed(context.signIn.id, error))
+    return answerClient(context, asked, loginErrorAnswer[error.reason])
   }
 })

@@ -68,6 +68,8 @@ export interface FakeProvider extends RedirectLogin {
   /** False: what is let go cannot be put aside. */
   letsGo?: boolean
   startFails: LoginError['reason'] | undefined
+  /** What it says stood in the way when a trip fails. */
+  failsBecause: LoginError['problem']
   /** Trips that name no user bring a connection that does not work. */
   withholds: boolean
 }
@@ -86,6 +88,7 @@ export function createFakeProvider(id: string, label: string): FakeProvider {
     connections,
     unkept: [],
     startFails: undefined,
+    failsBecause: undefined,
     withholds: false,
     async start(request) {
       if (provider.startFails) throw new LoginError(provider.startFails)
@@ -100,7 +103,8 @@ export function createFakeProvider(id: string, label: string): FakeProvider {
       const error = parameters.get('error')
       if (error !== null) {
         const reason = error === 'access_denied' ? 'denied' : error === 'busy' ? 'unavailable' : 'failed'
-        throw new LoginError(reason, { cause: new Error(parameters.get('error_description') ?? '') })
+        const cause = new Error(parameters.get('error_description') ?? '')
+        throw new LoginError(reason, { cause, problem: provider.failsBecause })
       }
       provider.exchanges++
       return {
