@@ -151,10 +151,11 @@ export function createServerOf<
         const isOurs = error instanceof ConfigurationError || error instanceof StoreUnavailableError
         if (start.throwOnError || !isOurs) throw error
         // An uncaught error would bury the one sentence that helps under a stack trace.
+        const { message, cause } = error
         const sentence =
           error instanceof ConfigurationError
-            ? error.message
-            : 'The store does not answer: check that it runs, and SESSION_REDIS_URL if it is a Redis.'
+            ? message
+            : `The store does not answer${typeof cause === 'string' ? ` (${cause})` : ''}: check that it runs, and SESSION_REDIS_URL if it is a Redis.`
         process.stderr.write(`${sentence}\n`)
         process.exit(1)
       }

@@ -2,7 +2,7 @@ import { inspect } from 'node:util'
 import type { ProviderHost } from '@sallyport/mcp-server'
 import { ConfigurationError } from '@sallyport/oauth'
 import { afterEach, beforeEach, describe, expect, expectTypeOf, it } from 'vitest'
-import { google, linkedin, oidc } from './index.ts'
+import { google, linkedin, microsoft, oidc } from './index.ts'
 import { type Answer, type FakeUpstream, startFakeUpstream } from './testing/fake-upstream.ts'
 import {
   callbackUrl,
@@ -45,7 +45,7 @@ describe('credentials', () => {
     [google(), 'GOOGLE_CLIENT_ID', 'GOOGLE_CLIENT_SECRET', 'https://console.cloud.google.com/'],
     [linkedin(), 'LINKEDIN_CLIENT_ID', 'LINKEDIN_CLIENT_SECRET', 'https://www.linkedin.com/developers/apps'],
   ])('missing ones are named in one sentence that says where to get them', (provider, id, secret, where) => {
-    for (const environment of [{}, { [id]: 'only one' }, { [id]: 'x', [secret]: '' }]) {
+    for (const environment of [{}, { [id]: 'only-one' }, { [id]: 'x', [secret]: '' }]) {
       let message = ''
       try {
         provider.connect({ ...host, environment })
@@ -58,6 +58,34 @@ describe('credentials', () => {
       expect(message).toContain(where)
       expect(message).not.toContain('\n')
     }
+  })
+
+  it.each([
+    ['and GOOGLE_CLIENT_SECRET is not set', google, 'id', undefined],
+    ['and GOOGLE_CLIENT_ID is not set', google, '  ', 's'],
+    ['GOOGLE_CLIENT_ID stands in quotation marks', google, '"id"', 's'],
+    ['GOOGLE_CLIENT_SECRET has a space', google, 'id', 'ca nary'],
+    ['the client id is a client secret', google, 'GOCSPX-canary', 'id'],
+    ['the client secret is the id of a secret', microsoft, 'id', '8eaef023-2b34-4da1-9baa-8bc8c9d6a490'],
+  ] as const)(
+    '%s: what cannot be right stops the start, not the first sign-in',
+    (words, make, id, secret) => {
+      const provider = make()
+      const name = provider.id.toUpperCase()
+      const environment = { [`${name}_CLIENT_ID`]: id, [`${name}_CLIENT_SECRET`]: secret }
+      const connect = () => void provider.connect({ ...host, environment })
+      expect(connect).toThrow(ConfigurationError)
+      expect(connect).toThrow(words)
+      expect(connect).not.toThrow('nary')
+    },
+  )
+
+  it('a line break after a value, as files end with, is not part of it', async () => {
+    const environment = { GOOGLE_CLIENT_ID: ' id\n', GOOGLE_CLIENT_SECRET: 's\n' }
+    const { url } = await google()
+      .connect({ ...host, environment })
+      .login.start(start)
+    expect(new URL(url).searchParams.get('client_id')).toBe('id')
   })
 
   it('options win over the environment, which wins over nothing', async () => {

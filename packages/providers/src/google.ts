@@ -74,6 +74,9 @@ export function google(options: GoogleOptions = {}): Provider<'google'> {
     credentialVariables: { clientId: 'GOOGLE_CLIENT_ID', clientSecret: 'GOOGLE_CLIENT_SECRET' },
     credentialHint:
       'create an OAuth client at https://console.cloud.google.com/apis/credentials and set both',
+    // It would stand in the address of the browser.
+    credentialMistake: ({ clientId }) =>
+      clientId.startsWith('GOCSPX-') ? 'the client id is a client secret, set each in its place' : undefined,
     canSignIn: true,
     identityScopes: ['openid', 'profile'],
     labelScopes: ['email'],

@@ -41,6 +41,8 @@ const tenantChecks: Readonly<Record<string, (tenantId: string) => boolean>> = {
   consumers: tenantId => tenantId === personalTenant,
 }
 
+const guid = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i
+
 /**
  * Microsoft accounts (Entra ID, v2.0) and Microsoft Graph. Credentials come from the options, else from the
  * environment.
@@ -54,6 +56,8 @@ export function microsoft(options: MicrosoftOptions = {}): Provider<'microsoft'>
     clientSecret: options.clientSecret,
     credentialVariables: { clientId: 'MICROSOFT_CLIENT_ID', clientSecret: 'MICROSOFT_CLIENT_SECRET' },
     credentialHint: 'register an application at https://entra.microsoft.com (App registrations) and set both',
+    credentialMistake: ({ clientSecret }) =>
+      guid.test(clientSecret) ? 'the client secret is the id of a secret, set its value' : undefined,
     canSignIn: true,
     // Without `profile` the id_token has no oid.
     identityScopes: ['openid', 'profile'],
@@ -83,9 +87,9 @@ export function microsoft(options: MicrosoftOptions = {}): Provider<'microsoft'>
     refreshIdleSeconds: 90 * 86_400,
     apiOrigins: endpoints.apiOrigins,
     upstreamServer(_, environment) {
-      const tenant = (options.tenant || environment.MICROSOFT_TENANT_ID || 'common').toLowerCase()
+      const tenant = (options.tenant || environment.MICROSOFT_TENANT_ID || 'common').trim().toLowerCase()
       const isWord = Object.hasOwn(tenantChecks, tenant)
-      if (!isWord && !/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/.test(tenant)) {
+      if (!isWord && !guid.test(tenant)) {
         throw new ConfigurationError(
           'MICROSOFT_TENANT_ID must be common, organizations, consumers or the id of a tenant such as 8eaef023-2b34-4da1-9baa-8bc8c9d6a490.',
         )

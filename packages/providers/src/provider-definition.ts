@@ -45,6 +45,8 @@ export interface ProviderDefinition<Id extends string = string> {
   credentialVariables?: { clientId: string; clientSecret: string }
   /** Where a deployer gets credentials, as the end of a sentence. */
   credentialHint: string
+  /** What shows that these are not the credentials they should be, as the end of a sentence. Default: nothing does. */
+  credentialMistake?(credentials: ClientCredentials): string | undefined
   /** Whether users may sign in with it. One that only connects is no proof of who sits there. */
   canSignIn: boolean
   /** Who the user is, when no id_token says so. Absent: an id_token must. */
@@ -96,25 +98,6 @@ export interface ProviderDefinition<Id extends string = string> {
     clock: Clock,
     environment: Readonly<Record<string, string | undefined>>,
   ): () => Promise<UpstreamServer>
-}
-
-/**
- * The credentials: options first, then the environment.
- *
- * @throws {ConfigurationError} when one is missing, in one sentence that names both and where to get them
- */
-export function readCredentials(
-  definition: ProviderDefinition,
-  environment: Readonly<Record<string, string | undefined>>,
-): ClientCredentials {
-  const variables = definition.credentialVariables
-  const clientId = definition.clientId || (variables && environment[variables.clientId])
-  const clientSecret = definition.clientSecret || (variables && environment[variables.clientSecret])
-  if (clientId && clientSecret) return { clientId, clientSecret }
-  const names = variables
-    ? `${variables.clientId} and ${variables.clientSecret}`
-    : 'clientId and clientSecret'
-  throw new ConfigurationError(`${definition.label} needs ${names}: ${definition.credentialHint}.`)
 }
 
 /**

@@ -106,6 +106,25 @@ describe('starting with a Redis', () => {
     await expect(open({ url: cluster.nodes[0]!.url })).rejects.toThrow('names one node of a cluster')
   })
 
+  it('refuses a replica, a Redis without memory or EVAL, and a database it has not, and says which', async () => {
+    const { port, url } = await start({ appendonly: 'yes' })
+    const sentenceOf = (options: Partial<RedisStoreOptions> & { url: string }) =>
+      open(options).then(String, (error: unknown) =>
+        error instanceof ConfigurationError ? error.message : error,
+      )
+    const replica = await start({ replicaof: `127.0.0.1 ${port}` })
+    expect(await sentenceOf({ url: replica.url })).toContain('SESSION_REDIS_URL names a replica')
+    const full = await start({ maxmemory: '1mb' })
+    expect(await sentenceOf({ url: full.url })).toContain('Redis has no memory left')
+    expect(await sentenceOf({ url: `${url}/99` })).toContain(
+      'names database 99, which this Redis does not have',
+    )
+    const proxy = await startRedisProxy(await start({ appendonly: 'yes' }))
+    ending.push(() => proxy.close())
+    proxy.answer('\r\nevalsha\r\n', "-ERR unknown command 'evalsha'", 1)
+    expect(await sentenceOf({ url: proxy.url })).toContain('Redis refuses a command the store needs')
+  })
+
   it('R166: says in time that nobody answers, and why', async () => {
     await expect(open({ url: `redis://127.0.0.1:${await freePort()}` })).rejects.toThrow(
       'Redis could not answer (ECONNREFUSED)',

@@ -27,6 +27,7 @@ export async function checkRedis(
   onWarning: (sentence: string) => void,
   waitFor: RedisWaitFor | 'none' = 'none',
 ): Promise<void> {
+  await assertDatabase(connection, commands)
   const servers = await readServers(connection, commands)
   const warnings = new Set<string>()
   for (const { info, save } of servers) {
@@ -68,6 +69,20 @@ export async function checkWait(
   )
 }
 
+/** The client would go on in database 0, beside what another server keeps there. */
+async function assertDatabase({ client }: RedisConnection, commands: RedisCommands): Promise<void> {
+  if (!('select' in client) || !(client.options as { db?: number }).db) return
+  const { db = 0 } = client.options as { db?: number }
+  await commands
+    .read(() => client.select(db))
+    .catch((error: unknown) => {
+      if (!(error instanceof StoreUnavailableError && error.cause === 'ERR')) throw error
+      throw new ConfigurationError(
+        `SESSION_REDIS_URL names database ${db}, which this Redis does not have: use a lower number, or none.`,
+      )
+    })
+}
+
 const readServers = (connection: RedisConnection, commands: RedisCommands) =>
   onEachServer(connection, commands, readServer)
 
@@ -101,9 +116,21 @@ export function startupError(connection: RedisConnection, error: unknown): unkno
       'The Redis user in SESSION_REDIS_URL lacks a right the store needs: give it those that STORAGE.md lists.',
     )
   }
-  if (connection.isCluster && error.cause === 'ERR') {
+  if (error.cause === 'ERR') {
     return new ConfigurationError(
-      'SESSION_REDIS_URL lists hosts that are no cluster: name one Redis, or use redis+sentinel://.',
+      connection.isCluster
+        ? 'SESSION_REDIS_URL lists hosts that are no cluster: name one Redis, or use redis+sentinel://.'
+        : 'Redis refuses a command the store needs: allow those that STORAGE.md lists.',
+    )
+  }
+  if (error.cause === 'READONLY') {
+    return new ConfigurationError(
+      'SESSION_REDIS_URL names a replica, which takes no writes: name its master, or the sentinels with redis+sentinel://.',
+    )
+  }
+  if (error.cause === 'OOM') {
+    return new ConfigurationError(
+      'Redis has no memory left for records: raise its maxmemory, or empty it of others.',
     )
   }
   return error
