@@ -185,7 +185,7 @@ describe('R72: the account page', () => {
     const { browser, page } = await signIn(fixture, 'ada')
     expect(page.html).toContain('ada@home.example&lt;b&gt;')
     expect(page.html).toMatch(/home\.example.*Tools use this account.*LinkedIn account 2.*Use by default/s)
-    await press(browser, page, 'Use LinkedIn account 2 by default')
+    await press(browser, page, 'Use by default: LinkedIn account 2')
     const after = await browser.open(url)
     expect(after.html).toMatch(/LinkedIn account 1.*Tools use this account.*home\.example/s)
     await press(browser, after, 'Disconnect ada@home.example&lt;b&gt;')

@@ -138,7 +138,7 @@ function accountEntry(
 ${several && isDefault && html`<span>Tools use this account unless you tell them another.</span>`}
 ${scopes.length > 0 && html`<span>${scopes.map((scope, at) => [at > 0 && ', ', html`<code>${breakable(scope)}</code>`])}</span>`}
 <span>${connectionNews(account, label)}</span></div>
-<div class="buttons">${prefer && form(prefer, html`<button type="submit" aria-label="Use ${name} by default">Use by default</button>`)}
+<div class="buttons">${prefer && form(prefer, html`<button type="submit" aria-label="Use by default: ${name}">Use by default</button>`)}
 ${form(disconnect, html`<button type="submit" aria-label="Disconnect ${name}">Disconnect</button>`)}</div></li>`
 }
 

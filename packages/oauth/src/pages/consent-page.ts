@@ -38,7 +38,7 @@ export function consentPage(page: ConsentPage, headers: Headers): Response {
 <h2>It will be able to</h2>
 <ul class="grants">${page.grants.map(grant => html`<li>${tick}<span>${grant}</span></li>`)}</ul>
 <h2>What happens next</h2>
-<ol class="steps">${page.next.map(providerStep)}<li><span>You return to ${client.name}.</span></li></ol>
+<ol class="steps">${page.next.map(providerStep)}<li><span>You return to <bdi>${client.name}</bdi>.</span></li></ol>
 ${destination.kind === 'loopback' && loopbackWarning(client)}
 <form method="post" action="${page.action}">
 <input type="hidden" name="request" value="${page.sealedRequest}">
