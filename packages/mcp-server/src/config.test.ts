@@ -164,6 +164,7 @@ describe('loadConfig', () => {
       { SESSION_PROVIDER: 'file', SESSION_REDIS_URL: 'redis://x' },
       /^SESSION_REDIS_URL has no effect/,
     ],
+    ['a comma too many', { SALLYPORT_SECRET: `${'s3cret-'.repeat(6)},` }, /^SALLYPORT_SECRET has a comma/],
     ['a sandbox with a separator', { OAUTH_SANDBOX: 'a:b' }, /^OAUTH_SANDBOX must/],
     [
       'R197: a proxy by name',
@@ -233,7 +234,9 @@ describe('the store', () => {
 
 describe('unknownVariables', () => {
   it('finds the typo that would otherwise have no effect', () => {
-    const environment = { OAUTH_ACESS_TOKEN_TTL: '1', SALLYPORT_SECRETS: 'x', OAUTH_SANDBOX: 'a', PATH: '/' }
-    expect(unknownVariables(environment)).toEqual(['OAUTH_ACESS_TOKEN_TTL', 'SALLYPORT_SECRETS'])
+    const typos = { OAUTH_ACESS_TOKEN_TTL: '1', SALLYPORT_SECRETS: 'x', SESSION_REDIS_URI: 'redis://x' }
+    // Programs of others have names of their own, which begin so too.
+    const environment = { ...typos, OAUTH_SANDBOX: 'a', SESSION_MANAGER: 'x', PATH: '/' }
+    expect(unknownVariables(environment)).toEqual(Object.keys(typos))
   })
 })

@@ -130,7 +130,14 @@ const schema = z.object({
   SALLYPORT_SECRET: z
     .preprocess(
       value => (typeof value === 'string' ? value.split(',').map(secret => secret.trim()) : value),
-      z.array(z.string({ error: 'SALLYPORT_SECRET must be text.' })).readonly(),
+      z
+        .array(
+          z.string({ error: 'SALLYPORT_SECRET must be text.' }).min(1, {
+            error:
+              'SALLYPORT_SECRET has a comma with no secret beside it: put the secret there, or take the comma out.',
+          }),
+        )
+        .readonly(),
     )
     .optional(),
   SALLYPORT_DIR: z.string({ error: 'SALLYPORT_DIR must be the path of a folder.' }).default('.sallyport'),

@@ -2,6 +2,7 @@ import { createServer as createTcpServer } from 'node:net'
 import { afterEach, describe, expect, it, vi } from 'vitest'
 import { z } from 'zod'
 import { createServer } from './create-server.ts'
+import { createLogger } from './log.ts'
 import { connectClient, eras } from './mcp-client.fixture.ts'
 import { modernHeaders, modernParams } from './mcp-request.fixture.ts'
 import { fakeProvider } from './provider.fixture.ts'
@@ -306,6 +307,17 @@ describe('starting', () => {
     expect(printed).toContain('"mcp-remote"')
     expect(printed).toContain('"type": "http"')
     expect(printed).not.toMatch(/Data:|DEVELOPMENT/)
+  })
+
+  it('production without a public URL is told that nobody else reaches it', async () => {
+    const lines: string[] = []
+    const logger = createLogger({ name: 'test', level: 'warn' }, { write: line => void lines.push(line) })
+    await calculator({ logger, environment: { NODE_ENV: 'production' } }).start(silent)
+    const publicUrl = 'http://localhost:3000'
+    await calculator({ logger, publicUrl, environment: { NODE_ENV: 'production' } }).start(silent)
+    expect(lines.map(line => JSON.parse(line).msg)).toEqual([
+      expect.stringContaining('PUBLIC_URL is not set'),
+    ])
   })
 
   it('a tool added after the start is an error, not a tool nobody sees', async () => {

@@ -33,5 +33,9 @@ export type Variable = (typeof variables)[number]
 /** Names that look like ours and are not: a typo that would otherwise be ignored without a word. */
 export const unknownVariables = (environment: Environment): string[] =>
   Object.keys(environment)
-    .filter(name => /^(OAUTH|SALLYPORT)_/.test(name) && !(variables as readonly string[]).includes(name))
+    .filter(
+      name =>
+        /^(OAUTH_|SALLYPORT_|SESSION_(PROV|REDIS))/.test(name) &&
+        !(variables as readonly string[]).includes(name),
+    )
     .sort()

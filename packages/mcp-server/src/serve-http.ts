@@ -33,8 +33,13 @@ export function createHttpServing(
 
   return {
     async start({ silent = false, handleSignals = true }) {
-      const { port, host, directory, sessionProvider } = setup.configured()
+      const { port, host, directory, sessionProvider, production, publicUrl } = setup.configured()
       const log = setup.logger()
+      if (production && publicUrl === undefined) {
+        log.warn(
+          'PUBLIC_URL is not set, so this machine alone reaches the server: set it to the address clients use',
+        )
+      }
       assembly.check()
       // Bound first: with port 0 the issuer is known only then, and a second start must not touch the store.
       // Requests that arrive before the parts are joined wait for them.
