@@ -1,3 +1,4 @@
+import type { ServerAssembly, ServerCore } from './assembly/server-assembly.ts'
 import { banner } from './banner.ts'
 import type { Served } from './create-mcp-app.ts'
 import { createDirectCalls } from './direct-calls.ts'
@@ -6,7 +7,6 @@ import { type Listener, listen } from './listen.ts'
 import { guardProcess } from './process-guard.ts'
 import type { RequestEnvironment } from './request-environment.ts'
 import type { StartOptions } from './server.ts'
-import type { ServerAssembly, ServerCore } from './server-assembly.ts'
 import { isDevelopmentSignIn } from './sign-in.ts'
 
 /** A server's own listener, from its start to its end. */

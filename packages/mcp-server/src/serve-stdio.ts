@@ -1,7 +1,7 @@
 import { ConfigurationError, systemClock, systemRandom } from '@sallyport/oauth'
 import { checkViews } from './apps/check-views.ts'
+import type { ServerAssembly, ServerCore } from './assembly/server-assembly.ts'
 import type { RequestEnvironment } from './request-environment.ts'
-import type { ServerAssembly, ServerCore } from './server-assembly.ts'
 import { startStdio } from './stdio/start-stdio.ts'
 import { type StdioHandle, servePublicOffers } from './tools/stdio-server.ts'
 

@@ -1,14 +1,14 @@
 import { ConfigurationError, systemClock, systemRandom } from '@sallyport/oauth'
-import { checkViews } from './apps/check-views.ts'
+import { checkViews } from '../apps/check-views.ts'
+import type { ListSettings } from '../calls/lists.ts'
+import { withMounted } from '../composition/mounts.ts'
+import type { Served } from '../create-mcp-app.ts'
+import type { InFlight } from '../in-flight.ts'
+import type { ServerParts } from '../server-parts.ts'
+import type { ServerSetup } from '../server-setup.ts'
+import { checkOffers } from '../sign-in.ts'
+import type { ServerIdentity } from '../tools/server-identity.ts'
 import { type Assembled, assemble } from './assemble.ts'
-import type { ListSettings } from './calls/lists.ts'
-import { withMounted } from './composition/mounts.ts'
-import type { Served } from './create-mcp-app.ts'
-import type { InFlight } from './in-flight.ts'
-import type { ServerParts } from './server-parts.ts'
-import type { ServerSetup } from './server-setup.ts'
-import { checkOffers } from './sign-in.ts'
-import type { ServerIdentity } from './tools/server-identity.ts'
 
 /** A server before anything of it depends on the machine. */
 export interface ServerCore extends ServerParts {
