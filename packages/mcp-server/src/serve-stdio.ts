@@ -37,16 +37,16 @@ export async function serveOverStdio(
     })
   }
   const assembled = await assembly.build(port)
-  const { vouching } = assembled
-  if (!vouching) {
+  const { voucher } = assembled
+  if (!voucher) {
     throw new ConfigurationError(
       'SALLYPORT_TOKEN has no effect on a server without signIn and issuer: remove it.',
     )
   }
   await assembly.served()
   return startStdio({
-    ...vouching,
-    verifier: vouching,
+    ...voucher,
+    verifier: voucher,
     identity,
     registry,
     lists,
@@ -57,7 +57,7 @@ export async function serveOverStdio(
     changes: assembled.changes,
     resource: assembled.url,
     publicUrl: setup.publicUrlAt(port),
-    defaultScopes: vouching.scopes,
+    defaultScopes: voucher.scopes,
     clientId: options.stdioClientId,
     serve: (request, info) => inFlight.track(serve(request, info)),
     log: setup.logger(),

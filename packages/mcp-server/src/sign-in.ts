@@ -7,10 +7,10 @@ import {
   type ConfiguredResourceServer,
   createAuthorizationServer,
   createSealer,
-  createSecretRing,
   type EnterpriseIssuer,
   type EventSink,
   type RandomBytes,
+  type SecretRing,
   type Signer,
   type SigningKeyRotation,
   type Store,
@@ -205,7 +205,7 @@ export function createSignIn(options: {
   resource: string
   config: Config
   environment: Environment
-  secrets: readonly string[]
+  ring: SecretRing
   store: Store
   signIn: SignIn
   providers: readonly Provider[]
@@ -219,8 +219,7 @@ export function createSignIn(options: {
   random: RandomBytes
   warn: (message: string) => void
 }): SignInParts | undefined {
-  const { config, store, signIn, offers, settings, connectionsOnly, emit, clock, random } = options
-  const ring = createSecretRing(options.secrets)
+  const { config, ring, store, signIn, offers, settings, connectionsOnly, emit, clock, random } = options
   const revokesUpstream = settings.revokesUpstream ?? true
   const host = {
     store,
