@@ -17,15 +17,15 @@ import { offerName } from '../offers.ts'
 import { ConnectionRequiredError, ProviderUnavailableError } from '../provider.ts'
 import type { HasScopes } from '../scope-hierarchy.ts'
 import type { AccessRule } from '../tools/access-rule.ts'
-import {
-  type AnyCallContext,
-  type Call,
-  type Caller,
-  type ClientCaller,
-  createCallContext,
-  type NamedProvider,
-  type ToolLog,
+import type {
+  AnyCallContext,
+  Call,
+  Caller,
+  ClientCaller,
+  NamedProvider,
+  ToolLog,
 } from '../tools/call-context.ts'
+import { createCallContext } from '../tools/handler-context.ts'
 import { knownCause } from '../tools/known-cause.ts'
 import { ToolError } from '../tools/tool-error.ts'
 import { inCall } from './current-call.ts'

@@ -8,15 +8,10 @@ import { fakeProvider } from '../provider.fixture.ts'
 import { ConnectionRequiredError, ProviderUnavailableError } from '../provider.ts'
 import { hasScopes } from '../scope-hierarchy.ts'
 import type { AnyAuth } from './access-rule.ts'
-import {
-  type AnyCallContext,
-  type Call,
-  type Caller,
-  type ClientCaller,
-  createCallContext,
-} from './call-context.ts'
+import type { AnyCallContext, Call, Caller, ClientCaller } from './call-context.ts'
 import { callTool } from './call-tool.ts'
 import { defineTool } from './define-tool.ts'
+import { createCallContext } from './handler-context.ts'
 import { ToolError } from './tool-error.ts'
 
 const ada: Caller = {
