@@ -2,7 +2,8 @@ import { createMemoryStore, createSealer, createSecretRing, systemRandom } from 
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import type { Caller } from '../tools/call-context.ts'
-import { canonical, createRequestStates, emptyState, requestBinding } from './request-state.ts'
+import { canonical } from './digest.ts'
+import { createRequestStates, emptyState, requestBinding } from './request-state.ts'
 
 const ada: Caller = {
   principal: 'user',

@@ -1,8 +1,8 @@
-import { createHash } from 'node:crypto'
 import type { Clock, RandomBytes, Sealer, SingleUseStore } from '@sallyport/oauth'
 import { z } from 'zod'
 import { principalOf } from '../principal.ts'
 import type { Caller, ClientCaller } from '../tools/call-context.ts'
+import { canonical, digest } from './digest.ts'
 
 /** How long a client may take to bring a state back, in seconds. */
 export const stateSeconds = 600
@@ -101,16 +101,4 @@ export function requestBinding(
   { _meta, inputResponses, requestState, ...params }: Record<string, unknown>,
 ): string {
   return JSON.stringify([1, principalOf(caller), method, digest(canonical(params))])
-}
-
-/** SHA-256 in base64url. */
-export const digest = (value: string): string => createHash('sha256').update(value).digest('base64url')
-
-/** The same text for the same JSON value, whatever the order of its members. */
-export function canonical(value: unknown): string {
-  return JSON.stringify(value, (_, member: unknown) =>
-    typeof member === 'object' && member !== null && !Array.isArray(member)
-      ? Object.fromEntries(Object.entries(member).sort(([a], [b]) => (a < b ? -1 : 1)))
-      : member,
-  )
 }

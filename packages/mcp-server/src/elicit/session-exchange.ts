@@ -3,8 +3,8 @@ import { setTimeout as pause } from 'node:timers/promises'
 import type { ClientCapabilities, ServerContext } from '@modelcontextprotocol/server'
 import { ToolError } from '../tools/tool-error.ts'
 import { accountName } from './account-name.ts'
+import { canonical } from './digest.ts'
 import type { ClientExchange, ClientRequest, ConnectionNeed, Waiting } from './exchange.ts'
-import { canonical } from './request-state.ts'
 import { untilConnected } from './until-connected.ts'
 
 /** How often a question is asked when its answers do not fit. */

@@ -1,5 +1,5 @@
 import type { Clock, Store } from '@sallyport/oauth'
-import { digest } from '../elicit/request-state.ts'
+import { digest } from '../elicit/digest.ts'
 import type { Caller, ClientCaller } from '../tools/call-context.ts'
 
 /** Where sign-ins are looked up, and who may have one. */
