@@ -1,8 +1,9 @@
 import type { Client, Prompt, Resource, ResourceTemplateType, Tool } from '@modelcontextprotocol/client'
-import { fitsAny } from '../composition/name-pattern.ts'
 import { prefixName, prefixUri } from '../composition/prefix.ts'
 import { isToolName } from '../tools/define-tool.ts'
+import { promptListing, shownOf, sizeOf, toolListing } from './listings.ts'
 import type { ProxySettings } from './proxy-options.ts'
+import { isWanted, ourName } from './remote-names.ts'
 
 /** What a remote server has, as our clients see it. */
 export interface Catalogue {
@@ -17,39 +18,8 @@ export interface Catalogue {
 
 /** Of each kind. */
 const maxItems = 500
-/** Characters of one schema, as JSON. */
-const maxSchema = 65_536
-const maxDescription = 8_192
-const maxTitle = 256
 const maxUri = 2_048
 const listMs = 10_000
-
-const remoteName = /^[A-Za-z0-9_./-]{1,128}$/
-
-/** Our name for a remote tool; undefined when there is to be none. */
-export function ourName(
-  { prefix, tools }: Pick<ProxySettings, 'prefix' | 'tools'>,
-  name: string,
-): string | undefined {
-  if (!tools || !remoteName.test(name)) return undefined
-  if (!fitsAny(tools.include, name) || fitsAny(tools.exclude, name)) return undefined
-  const renamed = Object.hasOwn(tools.rename, name) ? tools.rename[name]! : name
-  const ours = prefix === undefined ? renamed : prefixName(prefix, renamed)
-  return isToolName(ours) ? ours : undefined
-}
-
-/** The remote name of one of our tools; undefined when it is none of this remote server. */
-export function theirName(
-  settings: Pick<ProxySettings, 'prefix' | 'tools'>,
-  ours: string,
-): string | undefined {
-  const { prefix, tools } = settings
-  const start = prefix === undefined ? '' : prefixName(prefix, '')
-  if (!tools || !ours.startsWith(start)) return undefined
-  const inner = ours.slice(start.length)
-  const name = Object.entries(tools.rename).find(([, renamed]) => renamed === inner)?.[0] ?? inner
-  return ourName(settings, name) === ours ? name : undefined
-}
 
 /** Reads all there is, and makes it fit to be shown: nothing in it can be trusted. */
 export async function readCatalogue(client: Client, settings: ProxySettings): Promise<Catalogue> {
@@ -74,11 +44,7 @@ export async function readCatalogue(client: Client, settings: ProxySettings): Pr
       : undefined,
   ])
   const uriOf = (uri: string) => (prefix === undefined ? uri : prefixUri(prefix, uri))
-  // What is chosen not to be there is not missing.
-  const wanted = (tools?.tools ?? []).filter(
-    ({ name }) =>
-      !remoteName.test(name) || ourName(settings, name) !== undefined || isTooLong(settings, name),
-  )
+  const wanted = (tools?.tools ?? []).filter(({ name }) => isWanted(settings, name))
   return {
     tools: new Map(
       kept(wanted, tool => {
@@ -94,11 +60,13 @@ export async function readCatalogue(client: Client, settings: ProxySettings): Pr
       }),
     ),
     resources: kept(resources?.resources ?? [], resource =>
-      isUri(resource.uri) ? { uri: uriOf(resource.uri), ...shown(resource), ...sizeOf(resource) } : undefined,
+      isUri(resource.uri)
+        ? { uri: uriOf(resource.uri), ...shownOf(resource), ...sizeOf(resource) }
+        : undefined,
     ),
     templates: kept(templates?.resourceTemplates ?? [], template =>
       isUri(template.uriTemplate)
-        ? { uriTemplate: uriOf(template.uriTemplate), ...shown(template) }
+        ? { uriTemplate: uriOf(template.uriTemplate), ...shownOf(template) }
         : undefined,
     ),
     get leftOut() {
@@ -109,80 +77,3 @@ export async function readCatalogue(client: Client, settings: ProxySettings): Pr
 
 const isUri = (uri: string): boolean =>
   uri.length <= maxUri && /^[a-z][a-z0-9+.-]*:./i.test(uri) && !/\s/.test(uri)
-
-const isTooLong = ({ tools }: ProxySettings, name: string): boolean =>
-  tools !== undefined && fitsAny(tools.include, name) && !fitsAny(tools.exclude, name)
-
-function toolListing(name: string, tool: Tool): Tool | undefined {
-  const inputSchema = plainSchema(tool.inputSchema)
-  const outputSchema = tool.outputSchema && plainSchema(tool.outputSchema)
-  if (!inputSchema || (tool.outputSchema && !outputSchema)) return undefined
-  const { title, annotations = {} } = tool
-  const { title: annotatedTitle, ...hints } = annotations
-  return {
-    name,
-    ...(title !== undefined && { title: clean(title, maxTitle) }),
-    description: clean(tool.description || title || tool.name, maxDescription),
-    inputSchema: inputSchema as Tool['inputSchema'],
-    ...(outputSchema && { outputSchema: outputSchema as NonNullable<Tool['outputSchema']> }),
-    ...(tool.annotations && {
-      annotations: {
-        ...(annotatedTitle !== undefined && { title: clean(annotatedTitle, maxTitle) }),
-        ...Object.fromEntries(
-          hintNames.flatMap(hint => (typeof hints[hint] === 'boolean' ? [[hint, hints[hint]]] : [])),
-        ),
-      },
-    }),
-  }
-}
-
-const hintNames = ['readOnlyHint', 'destructiveHint', 'idempotentHint', 'openWorldHint'] as const
-
-function promptListing(name: string, { title, description, arguments: args }: Prompt): Prompt {
-  return {
-    name,
-    ...(title !== undefined && { title: clean(title, maxTitle) }),
-    ...(description !== undefined && { description: clean(description, maxDescription) }),
-    ...(args && {
-      arguments: args.slice(0, 100).map(({ name, description, required }) => ({
-        name: clean(name, maxTitle),
-        ...(description !== undefined && { description: clean(description, maxDescription) }),
-        ...(required !== undefined && { required }),
-      })),
-    }),
-  }
-}
-
-function shown({
-  name,
-  title,
-  description,
-  mimeType,
-}: Omit<Resource, 'uri'> & { mimeType?: string | undefined }) {
-  return {
-    name: clean(name, maxTitle),
-    ...(title !== undefined && { title: clean(title, maxTitle) }),
-    ...(description !== undefined && { description: clean(description, maxDescription) }),
-    ...(mimeType !== undefined && { mimeType: clean(mimeType, maxTitle) }),
-  }
-}
-
-const sizeOf = ({ size }: Resource) => (typeof size === 'number' ? { size } : {})
-
-/** A schema as JSON; headers that the remote server wants repeated are its own affair. */
-function plainSchema(schema: unknown): object | undefined {
-  const text = JSON.stringify(schema, (key, value) => (key === 'x-mcp-header' ? undefined : value))
-  return text.length > maxSchema ? undefined : JSON.parse(text)
-}
-
-/**
- * A text without what nobody sees and a model reads nevertheless: control characters, tags, marks that turn the
- * direction of writing.
- */
-export const clean = (text: string, max: number): string =>
-  text
-    .replace(
-      /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u200b\u202a-\u202e\u2060-\u2069\ufeff]|[\u{e0000}-\u{e0fff}]/gu,
-      '',
-    )
-    .slice(0, max)

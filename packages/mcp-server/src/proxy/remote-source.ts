@@ -9,10 +9,11 @@ import type { Prompt } from '../prompts/define-prompt.ts'
 import { ConnectionRequiredError } from '../provider.ts'
 import type { FixedResource } from '../resources/define-resource.ts'
 import { isToolName, type Tool } from '../tools/define-tool.ts'
-import { type Catalogue, theirName } from './catalogue.ts'
+import type { Catalogue } from './catalogue.ts'
 import { inSession } from './forward.ts'
 import { type ProxySettings, ruleFor } from './proxy-options.ts'
 import { createRemoteLink, inTime, type RemoteTiming } from './remote-link.ts'
+import { theirName } from './remote-names.ts'
 import { createRemoteOffers } from './remote-offers.ts'
 
 /**
