@@ -1,10 +1,10 @@
-import { createMemoryStore, developmentSignIn, type SallyportEvent } from '@sallyport/oauth'
+import type { SallyportEvent } from '@sallyport/oauth'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { z } from 'zod'
 import { createServer } from '../create-server.ts'
 import { fakeProvider } from '../provider.fixture.ts'
 import { ConnectionRequiredError } from '../provider.ts'
-import { createTestClient } from '../sign-in.fixture.ts'
+import { createTestClient, testSignIn } from '../sign-in.fixture.ts'
 import { type Answers, connectAskable, eras, firstText } from './asking-client.fixture.ts'
 import { ClientCapabilityError } from './client-capability-error.ts'
 
@@ -18,12 +18,8 @@ function setUp() {
   const server = createServer({
     name: 'askers',
     version: '1.0.0',
-    signIn: developmentSignIn(),
+    ...testSignIn(),
     providers: [google.provider],
-    store: createMemoryStore({ tenant: 'default' }),
-    secrets: 'a-secret-for-tests-that-is-long-enough-0123456789',
-    environment: {},
-    logLevel: 'silent',
     questionTiming: { pollMs: 5, roundMs: 100 },
     onEvent: event => events.push(event),
   })

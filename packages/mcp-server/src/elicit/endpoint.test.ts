@@ -1,11 +1,11 @@
-import { createMemoryStore, developmentSignIn, type SallyportEvent } from '@sallyport/oauth'
+import type { SallyportEvent } from '@sallyport/oauth'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { z } from 'zod'
 import { createServer } from '../create-server.ts'
 import { fakeProvider } from '../provider.fixture.ts'
 import { ConnectionRequiredError } from '../provider.ts'
 import { createRawClient, eventsOf } from '../sessions/raw-session.fixture.ts'
-import { createTestClient } from '../sign-in.fixture.ts'
+import { createTestClient, testSignIn } from '../sign-in.fixture.ts'
 
 const origin = 'http://localhost:3000'
 const revision = '2026-07-28'
@@ -29,12 +29,8 @@ function setUp() {
   const server = createServer({
     name: 'endpoint',
     version: '1.0.0',
-    signIn: developmentSignIn(),
+    ...testSignIn(),
     providers: [google.provider],
-    store: createMemoryStore({ tenant: 'default' }),
-    secrets: 'a-secret-for-tests-that-is-long-enough-0123456789',
-    environment: {},
-    logLevel: 'silent',
     questionTiming: { pollMs: 5, roundMs: 50 },
     onEvent: event => events.push(event),
   })

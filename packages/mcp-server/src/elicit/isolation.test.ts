@@ -1,8 +1,7 @@
-import { createMemoryStore, developmentSignIn } from '@sallyport/oauth'
 import { expect, it } from 'vitest'
 import { z } from 'zod'
 import { createServer } from '../create-server.ts'
-import { createTestClient } from '../sign-in.fixture.ts'
+import { createTestClient, testSignIn } from '../sign-in.fixture.ts'
 import { connectAskable, eras, firstText } from './asking-client.fixture.ts'
 
 const origin = 'http://localhost:3000'
@@ -17,11 +16,7 @@ it.each(eras)(
     const server = createServer({
       name: 'isolation',
       version: '1.0.0',
-      signIn: developmentSignIn(),
-      store: createMemoryStore({ tenant: 'default' }),
-      secrets: 'a-secret-for-tests-that-is-long-enough-0123456789',
-      environment: {},
-      logLevel: 'silent',
+      ...testSignIn(),
     })
     server.tool('repeat', {
       description: 'Asks for a word and repeats it',

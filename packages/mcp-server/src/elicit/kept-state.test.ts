@@ -1,10 +1,9 @@
 import type { Client } from '@modelcontextprotocol/client'
-import { createMemoryStore, developmentSignIn } from '@sallyport/oauth'
 import { afterEach, describe, expect, expectTypeOf, it } from 'vitest'
 import { z } from 'zod'
 import { createServer } from '../create-server.ts'
 import type { Server } from '../server.ts'
-import { createTestClient } from '../sign-in.fixture.ts'
+import { createTestClient, testSignIn } from '../sign-in.fixture.ts'
 import type { CallContext, Caller } from '../tools/call-context.ts'
 import { connectAskable, eras } from './asking-client.fixture.ts'
 import { createKeptState, type KeptState } from './kept-state.ts'
@@ -33,11 +32,7 @@ function setUp() {
   const server = createServer({
     name: 'keeps',
     version: '1.0.0',
-    signIn: developmentSignIn(),
-    store: createMemoryStore({ tenant: 'default' }),
-    secrets: 'a-secret-for-tests-that-is-long-enough-0123456789',
-    environment: {},
-    logLevel: 'silent',
+    ...testSignIn(),
   })
   server.tool('play', { description: 'd', auth: {}, run: (_, context) => play('tool', context) })
   server.resource('game://play', { auth: {}, run: (_, context) => play('resource', context) })
