@@ -1,7 +1,8 @@
 import { createMemoryStore, type Store } from '@sallyport/oauth'
 import { describe, expect, it } from 'vitest'
 import { z } from 'zod'
-import { extension, origin, setUp as setUpTasks } from './tasks.fixture.ts'
+import { extension, taskRequest } from './task-request.fixture.ts'
+import { origin, setUp as setUpTasks } from './tasks.fixture.ts'
 
 /** How often its store was given a task. */
 function countingStore() {
@@ -215,32 +216,15 @@ describe('a tool that asks before it becomes a task', () => {
 
 /** A call whose client wants to hear of its progress. */
 const streamed = (tool: string, token: string, signal?: AbortSignal): Request =>
-  new Request(`${origin}/mcp`, {
-    method: 'POST',
-    ...(signal && { signal }),
-    headers: {
-      'content-type': 'application/json',
-      accept: 'application/json, text/event-stream',
-      'mcp-protocol-version': '2026-07-28',
-      'mcp-method': 'tools/call',
-      'mcp-name': tool,
-      authorization: `Bearer ${token}`,
-    },
-    body: JSON.stringify({
-      jsonrpc: '2.0',
-      id: 1,
-      method: 'tools/call',
-      params: {
-        name: tool,
-        arguments: {},
-        _meta: {
-          progressToken: 'p',
-          'io.modelcontextprotocol/protocolVersion': '2026-07-28',
-          'io.modelcontextprotocol/clientCapabilities': { extensions: { [extension]: {} } },
-        },
-      },
-    }),
-  })
+  new Request(
+    taskRequest(
+      origin,
+      'tools/call',
+      { name: tool, arguments: {}, _meta: { progressToken: 'p' } },
+      { token, capabilities: { extensions: { [extension]: {} } } },
+    ),
+    signal && { signal },
+  )
 
 it.each([
   [{ task: 'required', taskCreation: 'later' as 'at-once' }, /taskCreation of tool "bad"/],

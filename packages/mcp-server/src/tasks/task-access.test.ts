@@ -1,7 +1,7 @@
 import { createMemoryStore } from '@sallyport/oauth'
 import { describe, expect, it } from 'vitest'
 import { z } from 'zod'
-import { knowing, setUp as setUpTasks } from './tasks.fixture.ts'
+import { setUp as setUpTasks } from './tasks.fixture.ts'
 
 const unknown = { code: -32602, message: 'Task not found' }
 
@@ -30,7 +30,7 @@ function setUp() {
   server.tool('pay', { description: 'd', auth: { maxAgeSeconds: 60 }, task: 'required', run: () => 'paid' })
   const toggled = server.tool('toggled', { description: 'd', auth: {}, task: 'required', run: () => 'here' })
   const call = (name: string, token: string | undefined, args: object = {}) =>
-    send('tools/call', { name, arguments: args }, { token, capabilities: knowing })
+    send('tools/call', { name, arguments: args }, { token })
   const finished = async (name: string, token: string | undefined, args: object = {}) => {
     const taskId = (await call(name, token, args)).result!.taskId!
     await at.until(taskId, 'completed', token)

@@ -1,37 +1,15 @@
 import { createMemoryStore, type Store, StoreUnavailableError } from '@sallyport/oauth'
 import { describe, expect, it } from 'vitest'
 import { heardOn, type Message } from './task-messages.fixture.ts'
-import { knowing, opened, origin, setUp as setUpTasks } from './tasks.fixture.ts'
+import { taskRequest } from './task-request.fixture.ts'
+import { opened, origin, setUp as setUpTasks } from './tasks.fixture.ts'
 
 function setUp(given: Parameters<typeof setUpTasks>[0] = {}) {
   const at = setUpTasks(given)
   const listen = async (notifications: object, token?: string) => {
     const client = new AbortController()
-    const response = await at.server.fetch(
-      new Request(`${origin}/mcp`, {
-        method: 'POST',
-        signal: client.signal,
-        headers: {
-          'content-type': 'application/json',
-          accept: 'application/json, text/event-stream',
-          'mcp-protocol-version': '2026-07-28',
-          'mcp-method': 'subscriptions/listen',
-          ...(token !== undefined && { authorization: `Bearer ${token}` }),
-        },
-        body: JSON.stringify({
-          jsonrpc: '2.0',
-          id: 'hear',
-          method: 'subscriptions/listen',
-          params: {
-            notifications,
-            _meta: {
-              'io.modelcontextprotocol/protocolVersion': '2026-07-28',
-              'io.modelcontextprotocol/clientCapabilities': knowing,
-            },
-          },
-        }),
-      }),
-    )
+    const request = taskRequest(origin, 'subscriptions/listen', { notifications }, { token, id: 'hear' })
+    const response = await at.server.fetch(new Request(request, { signal: client.signal }))
     opened.push({ close: async () => client.abort() })
     return { response, client, ...heardOn(response) }
   }

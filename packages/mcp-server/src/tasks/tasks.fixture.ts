@@ -6,10 +6,9 @@ import { createServer } from '../create-server.ts'
 import type { ServerOptions } from '../server.ts'
 import { createTestClient } from '../sign-in.fixture.ts'
 import { ToolError } from '../tools/tool-error.ts'
+import { taskRequest } from './task-request.fixture.ts'
 
 export const origin = 'http://localhost:3000'
-export const extension = 'io.modelcontextprotocol/tasks'
-export const knowing = { extensions: { [extension]: {} }, elicitation: { form: {}, url: {} } }
 export const secrets = 'a-secret-for-tests-that-is-long-enough-0123456789'
 
 export const opened: { close(): Promise<unknown> }[] = []
@@ -136,34 +135,9 @@ export function setUp({
   const send = async (
     method: string,
     params: Record<string, unknown>,
-    { token, capabilities = knowing }: { token?: string | undefined; capabilities?: object } = {},
+    sender: { token?: string | undefined; capabilities?: object } = {},
   ): Promise<Answer> => {
-    const response = await server.fetch(
-      new Request(`${origin}/mcp`, {
-        method: 'POST',
-        headers: {
-          'content-type': 'application/json',
-          accept: 'application/json, text/event-stream',
-          'mcp-protocol-version': '2026-07-28',
-          'mcp-method': method,
-          ...(params.name !== undefined && { 'mcp-name': String(params.name) }),
-          ...(params.taskId !== undefined && { 'mcp-name': String(params.taskId) }),
-          ...(token !== undefined && { authorization: `Bearer ${token}` }),
-        },
-        body: JSON.stringify({
-          jsonrpc: '2.0',
-          id: 1,
-          method,
-          params: {
-            ...params,
-            _meta: {
-              'io.modelcontextprotocol/protocolVersion': '2026-07-28',
-              'io.modelcontextprotocol/clientCapabilities': capabilities,
-            },
-          },
-        }),
-      }),
-    )
+    const response = await server.fetch(taskRequest(origin, method, params, sender))
     const text = await response.text()
     const json = text.startsWith('{') ? text : (/^data: (\{.*)$/m.exec(text)?.[1] ?? '{}')
     const challenge = response.headers.get('www-authenticate')

@@ -4,6 +4,7 @@ import { type RedisServer, startRedisServer } from '../../../oauth/src/storage/r
 import { freePort, type ServerProcess, startProcess } from '../processes.fixture.ts'
 import { createTestClient } from '../sign-in.fixture.ts'
 import { heardOn } from './task-messages.fixture.ts'
+import { taskRequest } from './task-request.fixture.ts'
 
 interface Answer {
   result?: Record<string, unknown> & { taskId?: string; status?: string; inputRequests?: object }
@@ -20,37 +21,8 @@ let publicUrl: string
 
 async function startTaskServer(port: number): Promise<Process> {
   const process = await startProcess('tasks/tasks-main.fixture.ts', publicUrl, port, { REDIS_URL: redis.url })
-  const send: Process['send'] = (method, params, token) => {
-    const name = params.name ?? params.taskId
-    return process.serve(
-      new Request(`${publicUrl}/mcp`, {
-        method: 'POST',
-        headers: {
-          'content-type': 'application/json',
-          accept: 'application/json, text/event-stream',
-          'mcp-protocol-version': '2026-07-28',
-          'mcp-method': method,
-          ...(name !== undefined && { 'mcp-name': String(name) }),
-          authorization: `Bearer ${token}`,
-        },
-        body: JSON.stringify({
-          jsonrpc: '2.0',
-          id: 1,
-          method,
-          params: {
-            ...params,
-            _meta: {
-              'io.modelcontextprotocol/protocolVersion': '2026-07-28',
-              'io.modelcontextprotocol/clientCapabilities': {
-                elicitation: {},
-                extensions: { 'io.modelcontextprotocol/tasks': {} },
-              },
-            },
-          },
-        }),
-      }),
-    )
-  }
+  const send: Process['send'] = (method, params, token) =>
+    process.serve(taskRequest(publicUrl, method, params, { token }))
   return {
     ...process,
     send,

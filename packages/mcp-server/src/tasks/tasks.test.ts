@@ -4,7 +4,8 @@ import { describe, expect, it } from 'vitest'
 import { z } from 'zod'
 import { createServer } from '../create-server.ts'
 import { createTestClient } from '../sign-in.fixture.ts'
-import { extension, knowing, opened, origin, secrets, setUp } from './tasks.fixture.ts'
+import { extension, taskRequest } from './task-request.fixture.ts'
+import { opened, origin, secrets, setUp } from './tasks.fixture.ts'
 
 const unknown = { code: -32602, message: 'Task not found' }
 
@@ -451,29 +452,7 @@ describe('the methods of the extension', () => {
     const { server, signIn } = setUp()
     const { access_token: token } = await signIn()
     const response = await server.fetch(
-      new Request(`${origin}/mcp`, {
-        method: 'POST',
-        headers: {
-          'content-type': 'application/json',
-          accept: 'application/json, text/event-stream',
-          'mcp-protocol-version': '2026-07-28',
-          'mcp-method': 'tasks/get',
-          'mcp-name': 'other',
-          authorization: `Bearer ${token}`,
-        },
-        body: JSON.stringify({
-          jsonrpc: '2.0',
-          id: 1,
-          method: 'tasks/get',
-          params: {
-            taskId: 'mine',
-            _meta: {
-              'io.modelcontextprotocol/protocolVersion': '2026-07-28',
-              'io.modelcontextprotocol/clientCapabilities': knowing,
-            },
-          },
-        }),
-      }),
+      taskRequest(origin, 'tasks/get', { taskId: 'mine' }, { token, name: 'other' }),
     )
     expect(response.status).toBe(400)
     expect(await response.json()).toMatchObject({ error: { code: -32020 } })
