@@ -60,19 +60,9 @@ async function listening(store = createMemoryStore({ tenant: 'default' })) {
   await server.start({ silent: true, throwOnError: true, handleSignals: false })
   const url = new URL(server.url)
   /** What comes back for bytes as they stand, until the server ends the connection. */
-  const raw = async (head: readonly string[], body: string, requestLine = 'POST /mcp') => {
+  const raw = async (head: readonly string[], body: string, requestLine?: string) => {
     const socket = connect(Number(url.port), 'localhost')
-    socket.write(
-      [
-        `${requestLine} HTTP/1.1`,
-        'Connection: close',
-        'Content-Type: application/json',
-        'Accept: application/json, text/event-stream',
-        ...head,
-        '',
-        body,
-      ].join('\r\n'),
-    )
+    socket.write(posted(['Connection: close', ...head], body, requestLine))
     let text = ''
     socket.on('data', chunk => {
       text += chunk
@@ -85,6 +75,16 @@ async function listening(store = createMemoryStore({ tenant: 'default' })) {
 
 const call = (name: string, params: object = {}) =>
   JSON.stringify({ jsonrpc: '2.0', id: 1, method: 'tools/call', params: { name, ...params } })
+/** A request as it stands on the wire. */
+const posted = (head: readonly string[], body: string, requestLine = 'POST /mcp') =>
+  [
+    `${requestLine} HTTP/1.1`,
+    'Content-Type: application/json',
+    'Accept: application/json, text/event-stream',
+    ...head,
+    '',
+    body,
+  ].join('\r\n')
 const withLength = (body: string, ...head: string[]) =>
   [[...head, `Content-Length: ${Buffer.byteLength(body)}`], body] as const
 
@@ -297,16 +297,7 @@ describe('calls over a socket', () => {
     const body = call('waits')
     const socket = connect(Number(url.port), 'localhost')
     const [head] = withLength(body, `Host: ${url.host}`)
-    socket.write(
-      [
-        'POST /mcp HTTP/1.1',
-        'Content-Type: application/json',
-        'Accept: application/json, text/event-stream',
-        ...head,
-        '',
-        body,
-      ].join('\r\n'),
-    )
+    socket.write(posted(head, body))
     const other = fetch(server.url, {
       method: 'POST',
       headers: { 'content-type': 'application/json', accept: 'application/json, text/event-stream' },
