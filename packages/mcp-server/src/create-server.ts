@@ -19,14 +19,14 @@ import { createRegistry } from './registry.ts'
 import type { RequestEnvironment } from './request-environment.ts'
 import { type AnyResourceDefinition, defineResource } from './resources/define-resource.ts'
 import { createHttpServing } from './serve-http.ts'
-import { serveOverStdio } from './serve-stdio.ts'
 import type { Server, ServerOptions, SignedInBy } from './server.ts'
 import { serverInfo } from './server-info.ts'
 import { checkServerOptions, checkStartOptions } from './server-options.ts'
 import { partsOf, rememberParts, type ServerParts } from './server-parts.ts'
 import { createServerSetup } from './server-setup.ts'
+import { serveOverStdio } from './stdio/serve-stdio.ts'
+import type { StdioHandle } from './stdio/stdio-server.ts'
 import { defineTool } from './tools/define-tool.ts'
-import type { StdioHandle } from './tools/stdio-server.ts'
 
 const graceMs = 10_000
 

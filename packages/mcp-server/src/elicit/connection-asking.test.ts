@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest'
 import { z } from 'zod'
 import { closesAfterEach } from '../closing.fixture.ts'
 import { createServer } from '../create-server.ts'
-import { serveThroughPipes } from '../tools/stdio-server.fixture.ts'
+import { serveThroughPipes } from '../stdio/stdio-server.fixture.ts'
 import { type Answers, connectAskableOver, eras, firstText } from './asking-client.fixture.ts'
 
 const confirm = z.object({ yes: z.boolean() })

@@ -4,10 +4,10 @@ import { createLists } from '../calls/lists.ts'
 import type { CallServices } from '../calls/perform.ts'
 import { judgeOperation } from '../operation.ts'
 import type { Admission } from '../tools/sdk-server.ts'
-import { type StdioHandle, serveOffers } from '../tools/stdio-server.ts'
 import { createStdioAccess } from './access.ts'
 import { createOwnPages } from './own-pages.ts'
 import type { StdioParts } from './stdio-parts.ts'
+import { type StdioHandle, serveOffers } from './stdio-server.ts'
 import { userOfBrowser, userOfToken } from './stdio-user.ts'
 
 /**

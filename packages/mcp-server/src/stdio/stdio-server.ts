@@ -19,9 +19,9 @@ import type { InFlight } from '../in-flight.ts'
 import type { Log } from '../log.ts'
 import type { Registry } from '../registry.ts'
 import { hasScopes } from '../scope-hierarchy.ts'
-import { withListened } from '../stdio/listened.ts'
-import { createSdkServer, type SdkServerParts, type SdkServerUse } from './sdk-server.ts'
-import type { ServerIdentity } from './server-identity.ts'
+import { createSdkServer, type SdkServerParts, type SdkServerUse } from '../tools/sdk-server.ts'
+import type { ServerIdentity } from '../tools/server-identity.ts'
+import { withListened } from './listened.ts'
 
 /** A server on stdin and stdout. */
 export interface StdioHandle {

@@ -1,9 +1,9 @@
 import { ConfigurationError, systemClock, systemRandom } from '@sallyport/oauth'
-import { checkViews } from './apps/check-views.ts'
-import type { ServerAssembly, ServerCore } from './assembly/server-assembly.ts'
-import type { RequestEnvironment } from './request-environment.ts'
-import { startStdio } from './stdio/start-stdio.ts'
-import { type StdioHandle, servePublicOffers } from './tools/stdio-server.ts'
+import { checkViews } from '../apps/check-views.ts'
+import type { ServerAssembly, ServerCore } from '../assembly/server-assembly.ts'
+import type { RequestEnvironment } from '../request-environment.ts'
+import { startStdio } from './start-stdio.ts'
+import { type StdioHandle, servePublicOffers } from './stdio-server.ts'
 
 /**
  * Serves the client at the other end of stdin and stdout: everybody where nothing is protected, otherwise one user.
