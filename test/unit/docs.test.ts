@@ -42,15 +42,23 @@ describe.each(pages)('%s', page => {
     expect(broken.map(([link]) => link)).toEqual([])
   })
 
-  it('names only commands of this workspace in shell blocks', () => {
+  it('names only commands of this workspace and of its packages in shell blocks', () => {
     const scripts = JSON.parse(read('package.json')).scripts
+    const framework = JSON.parse(read('packages/mcp-server/package.json'))
+    const installed = new Set([
+      ...['mcp-server', 'providers', 'oauth'].map(name => `@sallyport/${name}`),
+      ...Object.keys({ ...framework.dependencies, ...framework.peerDependencies }),
+    ])
+    const isKnown = (line: string) => {
+      const [program, command = '', ...names] = line.split(' ')
+      if (program === 'npx') return command === framework.name && names[0] === 'init' && names.length === 2
+      if (command === 'install') return names.length > 0 && names.every(name => installed.has(name))
+      return /^npm (start|test)$/.test(line) && command in scripts
+    }
     const commands = [...read(page).matchAll(/^```sh\n([\s\S]*?)^```/gm)].flatMap(match =>
       match[1]!.trim().split('\n'),
     )
-    const unknown = commands.filter(
-      line => !/^npm (start|test)$/.test(line) || !(line.split(' ')[1]! in scripts),
-    )
-    expect(unknown).toEqual([])
+    expect(commands.filter(line => !isKnown(line))).toEqual([])
   })
 })
 

@@ -55,6 +55,11 @@ describe('a definition with a word that means nothing does not go through in sil
       'csp of ui of tool "notes" has "connect", which means nothing here: there are connectDomains, resourceDomains, frameDomains and baseUriDomains.',
     ],
     [
+      'middleware of another framework',
+      () => server().use(((_request: unknown, _response: unknown, next: () => void) => next()) as never),
+      'server.use takes a function of two parameters, (call, next) => … around calls; middleware around HTTP is that of Hono, with a path in front: server.use("/*", …).',
+    ],
+    [
       'a proxy',
       () => server().proxy({ url: 'https://a.example/mcp', prefx: 'a' } as never),
       'server.proxy has "prefx", which means nothing here: write "prefix".',

@@ -38,6 +38,11 @@ export function layerOf(filter: CallFilter, run: unknown): Layer {
   if (typeof run !== 'function') {
     throw new ConfigurationError('server.use takes a function (call, next) => … around calls.')
   }
+  if (run.length > 2) {
+    throw new ConfigurationError(
+      'server.use takes a function of two parameters, (call, next) => … around calls; middleware around HTTP is that of Hono, with a path in front: server.use("/*", …).',
+    )
+  }
   const { kind, name, ...unknown } = filter
   const kinds = kind === undefined ? undefined : [kind].flat()
   const names = name === undefined ? undefined : [name].flat()
