@@ -34,6 +34,7 @@ export interface ServerOptions<
     SignInOptions<Scope> {
   /** Name of the server, for clients. */
   name: string
+  /** Version of the server, for clients, such as `1.0.0`. */
   version: string
   /** Name for people, on the consent page too. Default: the name. */
   title?: string
@@ -104,7 +105,9 @@ export interface ServerOptions<
   onEvent?: RecordedEventSink
   /** Default: `process.env`. */
   environment?: Environment
+  /** Tells the time in seconds since the epoch, for tests. Default: the machine's. */
   clock?: Clock
+  /** Makes random bytes, for tests. Default: those of `node:crypto`. */
   random?: RandomBytes
 }
 
@@ -152,6 +155,10 @@ export interface ToolDefinition<
    * What the tool asks of its caller. Absent: a public tool. `{}`: any signed-in user.
    */
   readonly auth?: A & NoUnknown<A, Known>
+  /**
+   * What the tool does, with the checked arguments and the context of the call. Returns a text, `content`, a whole
+   * `CallToolResult`, or a value that JSON can hold; throws `ToolError` with what the model may read.
+   */
   readonly run: (input: InputOf<Input>, context: ContextOf<A>) => ResultOf<Output> | Promise<ResultOf<Output>>
 }
 
@@ -172,6 +179,7 @@ export interface PromptDefinition<Input extends Schema | undefined, A, Known = o
   readonly auth?: A & NoUnknown<A, Known>
   /** Values for the arguments while a user types. */
   readonly complete?: ArgumentCompleters<Input, ContextOf<A>>
+  /** Gets the checked arguments; what it returns is what the user says: a text, `content`, several, or turns with a role. */
   readonly run: (input: InputOf<Input>, context: ContextOf<A>) => PromptResult | Promise<PromptResult>
 }
 

@@ -12,12 +12,19 @@ export type OpenApiDocument = Readonly<Record<string, unknown>>
  * @throws {ConfigurationError} when it is no valid OpenAPI document
  */
 export async function loadDocument(source: string | object): Promise<OpenApiDocument> {
+  if (typeof source === 'string' && /^(?:https?:\/\/|\.{0,2}\/)\S*$/.test(source.trim())) {
+    throw new ConfigurationError(
+      'openApiTools takes the OpenAPI document or its text, not where it is: fetch or read it first.',
+    )
+  }
   const document = normalize(typeof source === 'string' ? source : structuredClone(source as never))
   const { valid, errors } = await validate(document)
   if (!valid) {
     const [first] = errors ?? []
+    const where = first?.path?.length ? ` at ${first.path}` : ''
+    const problem = first?.message.replace(/\.+$/, '') ?? 'it is none'
     throw new ConfigurationError(
-      `The OpenAPI document is not valid: ${first?.message ?? 'it is not one'}. Mend the document.`,
+      `The OpenAPI document is not valid${where}: ${problem}. Correct the document.`,
     )
   }
   const { specification } = upgrade(document)

@@ -219,10 +219,23 @@ describe('a document that cannot work', () => {
       { ...document, paths: { '/a': { $ref: '#/nothing' } } },
       /is not valid/,
     ],
+    [
+      'a place deep in it, which is named',
+      { ...document, paths: { '/a': { get: { responses: {} } } } },
+      /is not valid at \/paths\/~1a\/get\/responses: .*[^.]\. Correct the document\.$/,
+    ],
+    ['its address', 'https://api.example.com/openapi.json', /not where it is: fetch or read it first/],
+    ['its path', './openapi.yaml', /not where it is: fetch or read it first/],
     ['no server', { ...document, servers: [] }, /option baseUrl/],
     ['a relative server', { ...document, servers: [{ url: '/v1' }] }, /option baseUrl/],
   ])('%s: one sentence', async (_, bad, sentence) => {
     await expect(openApiTools(bad)).rejects.toThrow(sentence)
+  })
+
+  it('a misspelt option is not left out: without provider the tools would be public', async () => {
+    await expect(openApiTools(document, { provder: 'google' } as never)).rejects.toThrow(
+      'openApiTools has "provder", which means nothing here: write "provider".',
+    )
   })
 
   it('nothing is changed in a document that was given as an object', async () => {

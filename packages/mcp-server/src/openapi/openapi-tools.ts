@@ -4,6 +4,7 @@ import {
   type ToolAnnotations,
 } from '@modelcontextprotocol/server'
 import { ConfigurationError } from '@sallyport/oauth'
+import { checkKeys } from '../known-keys.ts'
 import type { Auth } from '../tools/access-rule.ts'
 import type { AnyCallContext } from '../tools/call-context.ts'
 import type { JsonSchema } from './json-schema.ts'
@@ -32,6 +33,14 @@ export interface OpenApiOptions<
   prefix?: string
 }
 
+const optionKeys: Readonly<Record<keyof OpenApiOptions, true>> = {
+  baseUrl: true,
+  provider: true,
+  auth: true,
+  include: true,
+  prefix: true,
+}
+
 /** Tools by name, for `server.tool(name, tool)`. */
 export type OpenApiTools<ProviderId extends string = never, A = undefined> = Readonly<
   Record<
@@ -54,7 +63,7 @@ type AuthOf<ProviderId extends string, A> = [ProviderId] extends [never] ? A : A
  * fetched but the calls themselves. Operations whose body is neither JSON, a form nor text are left out.
  *
  * @param document the document, or its JSON or YAML text
- * @throws {ConfigurationError} when the document is not valid, or there is no base URL
+ * @throws {ConfigurationError} when the document is not valid, an option is unknown, or there is no base URL
  */
 export async function openApiTools<
   const ProviderId extends string = never,
@@ -63,6 +72,7 @@ export async function openApiTools<
   document: string | object,
   options: OpenApiOptions<ProviderId, A> = {},
 ): Promise<OpenApiTools<ProviderId, A>> {
+  checkKeys(options, optionKeys, 'openApiTools')
   const loaded = await loadDocument(document)
   const baseUrl = options.baseUrl ?? firstServer(loaded)
   if (baseUrl === undefined || !/^https?:$/.test(URL.parse(baseUrl)?.protocol ?? '')) {

@@ -26,6 +26,7 @@ export interface TestCaller {
    * a 401 that is left rejects as `SignInRequiredError`, a 403 as the library's `InsufficientScopeError`.
    *
    * @throws {SignInRequiredError} when the server asks for sign-in on connect
+   * @throws {TypeError} when there is no such era
    */
   connect(options?: ConnectOptions): Promise<Client>
   /** One JSON-RPC request, sent as a script does. Default revision `2026-07-28`. */
@@ -65,6 +66,8 @@ export function createTestCaller(
       return credentials.token()
     },
     async connect({ era = '2026-07-28', ...options } = {}) {
+      if (!eras.includes(era))
+        throw new TypeError(`There is no era "${era}": there are ${eras.join(' and ')}.`)
       const { Client, StreamableHTTPClientTransport } = await importClient()
       const client = new Client(
         { name: 'test-client', version: '1.0.0' },

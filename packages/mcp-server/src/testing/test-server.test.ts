@@ -374,6 +374,11 @@ describe('what cannot work is one clear sentence', () => {
       /takes a server that createServer made/,
     ],
     [
+      'an option of another name, in whose place nothing would be faked',
+      () => testNotebook({ provider: [fakeProvider('google')] } as never),
+      /^createTestServer has "provider", which means nothing here: write "providers"\.$/,
+    ],
+    [
       'a fake for a provider the server does not have',
       () => testNotebook({ providers: [fakeProvider('gogle')] }),
       /no provider "gogle": it has google, drive\.$/,
@@ -398,6 +403,11 @@ describe('what cannot work is one clear sentence', () => {
       'a scope a client may not have',
       test => test.asClient({ clientId: 'nightly', scopes: ['mcp'] }),
       /^The server gave no token: The scope/,
+    ],
+    [
+      'an era that never was',
+      test => test.asNobody().connect({ era: '2025' as never }),
+      /^There is no era "2025": there are 2025-11-25 and 2026-07-28\.$/,
     ],
     [
       'a disabled user',

@@ -2,6 +2,7 @@ import type { Client } from '@modelcontextprotocol/client'
 import type { RecordedEvent } from '@sallyport/oauth'
 import { withMounted } from '../composition/mounts.ts'
 import { createServerOf } from '../create-server.ts'
+import { checkKeys } from '../known-keys.ts'
 import type { Server, ServerOptions } from '../server.ts'
 import { partsOf } from '../server-parts.ts'
 import { createBrowser, type Place, type Serve } from './browser.ts'
@@ -21,6 +22,12 @@ export interface TestServerOptions {
   clock?: TestClock
   /** Options in place of those the server was created with. */
   options?: Omit<Partial<ServerOptions>, 'signIn' | 'providers' | 'clock' | 'onEvent'>
+}
+
+const optionKeys: Readonly<Record<keyof TestServerOptions, true>> = {
+  providers: true,
+  clock: true,
+  options: true,
 }
 
 /** A user, and what the client may do for them. */
@@ -88,11 +95,14 @@ export interface TestServer {
  * nothing can be added to it any more once the first request has come.
  *
  * @throws {TypeError} when it is no such server, or lacks a provider that a fake is for
+ * @throws {ConfigurationError} when an option is unknown
  */
 export function createTestServer(
   original: Pick<Server, 'app' | 'url'>,
-  { providers = [], clock = createTestClock(), options: overrides = {} }: TestServerOptions = {},
+  given: TestServerOptions = {},
 ): TestServer {
+  checkKeys(given, optionKeys, 'createTestServer')
+  const { providers = [], clock = createTestClock(), options: overrides = {} } = given
   const parts = partsOf(original)
   if (!parts) throw new TypeError('createTestServer takes a server that createServer made.')
   const real = withMounted(parts.options, parts.mounts)
