@@ -12,7 +12,7 @@ const events: SallyportEvent[] = []
 const emit = (event: SallyportEvent) => void events.push(event)
 const secrets = createSecretRing(['canary-ring-secret-0123456789-0123456789'])
 const limits = createLimits({ factor: 0, store: {}, secrets, emit })
-const context = { emit, limits } as unknown as Context
+const context = { emit, limits, serverName: 'Calendar', issuer: 'https://mcp.example' } as unknown as Context
 const echo: Endpoint = async (_, request) => json({ method: request.method, url: request.url })
 const fail: Endpoint = async () => {
   throw new StoreUnavailableError('canary')
@@ -23,6 +23,7 @@ const routes: Route[] = [
   { method: 'GET', path: '/auth/oauth/authorize', handler: echo, cors: 'none' },
   { method: 'GET', path: '/auth/oauth/callback/:id', handler: echo, cors: 'none' },
   { method: 'POST', path: '/auth/oauth/callback/:id', handler: echo, cors: 'none' },
+  { method: 'POST', path: '/auth/oauth/consent', handler: echo, cors: 'none' },
   { method: 'POST', path: '/fail/:id', handler: fail, cors: 'open' },
 ]
 const handle = createRequestHandler(context, routes)
@@ -62,6 +63,13 @@ describe('createRequestHandler', () => {
   ])('R82: %s %s is 405 and says what is allowed', async (method, path, allow) => {
     const response = await send(method, path)
     expect([response?.status, response?.headers.get('allow')]).toEqual([405, allow])
+  })
+
+  it('who opens the address of a page they have answered gets a page, and nothing is answered again', async () => {
+    const response = await send('GET', '/auth/oauth/consent')
+    expect([response?.status, response?.headers.get('allow')]).toEqual([405, 'POST'])
+    expect(response?.headers.get('content-type')).toContain('text/html')
+    expect(await response?.text()).toContain('This page has expired')
   })
 
   it('HEAD of a document gives its headers alone', async () => {

@@ -1,6 +1,7 @@
 import type { Context, RequestInfo } from './context.ts'
-import { browserErrorResponse } from './endpoints/browser-endpoint.ts'
+import { browserErrorResponse, placeOf } from './endpoints/browser-endpoint.ts'
 import { errorResponse } from './endpoints/respond.ts'
+import { refusalPage } from './pages/error-page.ts'
 import { inRequest } from './request-scope.ts'
 import { matchesPath, type Route } from './route.ts'
 
@@ -39,6 +40,14 @@ export function createRequestHandler(context: Context, routes: readonly Route[])
   }
 }
 
+/** R82. Who opens the address of a page they have answered, from the history or a closed window, gets a page. */
+function notAllowed(context: Context, allowed: string, isPage: boolean): Response {
+  const page = isPage ? refusalPage(placeOf(context), 'page_ended') : undefined
+  const headers = new Headers(page?.headers ?? { 'Cache-Control': 'no-store' })
+  headers.set('Allow', allowed)
+  return new Response(page?.body ?? null, { status: 405, headers })
+}
+
 async function answer(
   context: Context,
   candidates: readonly Route[],
@@ -59,7 +68,7 @@ async function answer(
     isHead ? readOnly && method === 'GET' : method === request.method,
   )
   if (!route) {
-    return new Response(null, { status: 405, headers: { Allow: allowed, 'Cache-Control': 'no-store' } })
+    return notAllowed(context, allowed, request.method === 'GET' && candidates[0]?.cors === 'none')
   }
   let response: Response
   try {
