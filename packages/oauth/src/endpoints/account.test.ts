@@ -384,6 +384,7 @@ describe('sign-in to the account page', () => {
     const answer = await browser.open(returnFrom(fixture, sentTo, parameters))
     expect(answer.status).toBe(status)
     expect(answer.html).toContain(words)
+    expect(answer.html).toContain(`<a href="${url}">Open your account page</a>`)
     expect(browser.cookies.has(sessionCookie)).toBe(false)
     expect(fixture.store.size, 'the transaction is over').toBeLessThanOrEqual(2)
   })

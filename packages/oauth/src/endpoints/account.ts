@@ -131,7 +131,10 @@ async function signInToAccount(context: Context, request: Request): Promise<Resp
   } catch (error) {
     if (!(error instanceof LoginError)) throw error
     context.emit(loginFailed(id, error))
-    return accountProblemPage({ ...placeOf(context), reason: error.reason }, new Headers())
+    return accountProblemPage(
+      { ...placeOf(context), accountUrl: accountUrl(context), reason: error.reason },
+      new Headers(),
+    )
   }
 }
 

@@ -7,7 +7,7 @@ import { guardForeignPage } from '../pages/page.ts'
 import { PageRefusal } from '../pages/refusal.ts'
 import { parseQuery, readForm } from '../protocol/parameters.ts'
 import { operationId } from '../storage/operation-id.ts'
-import { openAccount } from './account-session.ts'
+import { accountUrl, openAccount } from './account-session.ts'
 import { browserEndpoint, placeOf } from './browser-endpoint.ts'
 import { answerClient, answerWithCode, resolveUnchangedClient } from './client-answer.ts'
 import { authenticationRequest, callbackUrl, findLogin, pageUrl, startLeg, transactionIdOf } from './legs.ts'
@@ -210,7 +210,10 @@ async function failedLeg(
   if (goal.kind === 'connect') return endConnect(context, open, leg.loginId, reason)
   if (goal.kind === 'account') {
     await endTransaction(context, open)
-    return accountProblemPage({ ...placeOf(context), reason }, endedCookie(context, open))
+    return accountProblemPage(
+      { ...placeOf(context), accountUrl: accountUrl(context), reason },
+      endedCookie(context, open),
+    )
   }
   if (leg.purpose === 'connection') return undefined
   await endTransaction(context, open)
@@ -284,7 +287,10 @@ async function endConnect(
 ): Promise<Response> {
   await endTransaction(context, open)
   const label = findLogin(context, loginId)?.label ?? loginId
-  return connectOutcomePage({ ...placeOf(context), label, outcome }, endedCookie(context, open))
+  return connectOutcomePage(
+    { ...placeOf(context), accountUrl: accountUrl(context), label, outcome },
+    endedCookie(context, open),
+  )
 }
 
 function endedCookie({ issuer }: Context, { id }: OpenTransaction): Headers {

@@ -7,6 +7,7 @@ import { PageRefusal } from '../pages/refusal.ts'
 import { sha256 } from '../protocol/hash.ts'
 import { parseQuery, readForm, single } from '../protocol/parameters.ts'
 import { operationId } from '../storage/operation-id.ts'
+import { accountUrl } from './account-session.ts'
 import { beginTransaction } from './begin-transaction.ts'
 import { browserEndpoint, placeOf } from './browser-endpoint.ts'
 import { findLogin, isSignInAccount, planConnectLegs } from './legs.ts'
@@ -135,7 +136,10 @@ async function begin(
   } catch (error) {
     if (!(error instanceof LoginError)) throw error
     context.emit(loginFailed(context.signIn.id, error))
-    return connectOutcomePage({ ...placeOf(context), label, outcome: error.reason }, new Headers())
+    return connectOutcomePage(
+      { ...placeOf(context), accountUrl: accountUrl(context), label, outcome: error.reason },
+      new Headers(),
+    )
   }
 }
 

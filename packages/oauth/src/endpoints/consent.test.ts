@@ -108,6 +108,7 @@ describe('denial', () => {
     expect(denied.location!.startsWith(`${strangerRedirect}?`)).toBe(true)
     expect(Object.fromEntries(parametersOf(denied))).toEqual({
       error: 'access_denied',
+      error_description: 'The sign-in was declined; nothing was changed.',
       state: 'client-state',
       iss: fixture.context.issuer,
     })

@@ -35,7 +35,7 @@ export const consent = browserEndpoint(endpointPaths.consent, async (context, re
     // R70: the page cannot be answered a second time, by going back or otherwise.
     const headers = new Headers()
     dropBrowserCookie(issuer, headers)
-    return answerClient(context, asked, { error: 'access_denied' }, headers)
+    return answerClient(context, asked, loginErrorAnswer.denied, headers)
   }
   emit({ type: 'consent_granted', clientIdHash })
   try {

@@ -73,11 +73,15 @@ ${form(signOut, html`<div class="actions"><button type="submit">Sign out of this
 }
 
 /** How a sign-in to this page can fail. */
-export function accountProblemPage(page: Place & { reason: LoginErrorReason }, headers: Headers): Response {
-  const { serverName, serverHost, reason } = page
+export function accountProblemPage(
+  page: Place & { accountUrl: string; reason: LoginErrorReason },
+  headers: Headers,
+): Response {
+  const { serverName, serverHost, accountUrl, reason } = page
   const { status, title, text } = problems[reason]
   const body = html`<h1>${title}</h1>
-<p>${text}</p>`
+<p>${text}</p>
+${reason !== 'disabled' && html`<p><a href="${accountUrl}">Open your account page</a></p>`}`
   if (status === 503) headers.set('Retry-After', '30')
   return renderPage({ title, serverName, serverHost, body }, { status, headers })
 }
@@ -86,7 +90,7 @@ const problems: Readonly<Record<LoginErrorReason, { status: number; title: strin
   denied: {
     status: 200,
     title: 'Not signed in',
-    text: 'You declined, and nothing was changed. Open your account page again to sign in.',
+    text: 'You declined, and nothing was changed.',
   },
   disabled: {
     status: 403,
@@ -96,7 +100,7 @@ const problems: Readonly<Record<LoginErrorReason, { status: number; title: strin
   failed: {
     status: 502,
     title: 'Not signed in',
-    text: 'The sign-in gave an answer that cannot be used. Open your account page again to try once more.',
+    text: 'The sign-in gave an answer that cannot be used. Try once more; if that does not help, tell the operator of this server.',
   },
   too_many_accounts: {
     status: 409,

@@ -52,13 +52,14 @@ export type ConnectOutcome = 'connected' | 'partly' | LoginErrorReason
 
 /** The last page of a connection, whichever way it ended. */
 export function connectOutcomePage(
-  page: Place & { label: string; outcome: ConnectOutcome },
+  page: Place & { label: string; outcome: ConnectOutcome; accountUrl: string },
   headers: Headers,
 ): Response {
-  const { label, outcome, serverName, serverHost } = page
+  const { label, outcome, serverName, serverHost, accountUrl } = page
   const { status, title, text } = outcomeTexts(label)[outcome]
   const body = html`<h1>${title}</h1>
-<p>${text}</p>`
+<p>${text}</p>
+${outcome !== 'disabled' && html`<p class="small"><a href="${accountUrl}">Your account page</a></p>`}`
   return renderPage({ title, serverName, serverHost, body }, { status, headers })
 }
 
@@ -88,7 +89,7 @@ const outcomeTexts = (
   failed: {
     status: 502,
     title: 'Not connected',
-    text: `${label} gave an answer that cannot be used. Go back to your app and ask it for a new link.`,
+    text: `${label} gave an answer that cannot be used. Go back to your app and ask it for a new link; if that does not help, tell the operator of this server.`,
   },
   too_many_accounts: {
     status: 409,
