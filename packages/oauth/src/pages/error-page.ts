@@ -60,8 +60,8 @@ const refusals: Record<RefusalReason, ErrorText> = {
   sign_in_ended: {
     status: 403,
     title: 'This sign-in has ended',
-    what: 'It has expired, or it was finished before.',
-    todo: startAgain,
+    what: 'It has expired, or it was finished before and need not be done again.',
+    todo: 'Go back to your app; if it still asks you to sign in or to connect, start again there.',
   },
   sign_in_used: {
     status: 409,
