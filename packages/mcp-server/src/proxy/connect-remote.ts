@@ -9,8 +9,8 @@ export interface RemoteIdentity {
   readonly headers: () => Readonly<Record<string, string>>
 }
 
-/** How long a connection may take, in milliseconds. */
-const connectMs = 10_000
+/** How long a connection may take, in milliseconds. A command may have to download the server first, as `uvx` does. */
+const connectMsTo = (target: ProxySettings['target']) => ('command' in target ? 60_000 : 10_000)
 /** Largest message, in bytes, where results may be no larger: lists may be. */
 const minMessageBytes = 4_194_304
 
@@ -29,6 +29,7 @@ export async function connectRemote(
   listens: boolean,
 ): Promise<Client> {
   const { Client } = await importClient()
+  const connectMs = connectMsTo(target)
   const client = new Client(
     { name: 'sallyport-proxy', version: '1' },
     {

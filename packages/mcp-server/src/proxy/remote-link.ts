@@ -107,7 +107,10 @@ export function createRemoteLink(
       await importClient()
       if (isOpen) return
       isOpen = true
-      if (identities.isShared) await inTime(connect())
+      if (!identities.isShared) return
+      await inTime(connect())
+      // What comes later than the start waits is told as a change.
+      if (seenAt === undefined) isAway = true
     },
     async close() {
       isOpen = false
