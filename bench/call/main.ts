@@ -7,7 +7,7 @@ const { values } = parseArgs({
   options: {
     rounds: { type: 'string', default: '5' },
     warmup: { type: 'string', default: '2' },
-    requests: { type: 'string', default: '4000' },
+    requests: { type: 'string', default: '2000' },
     concurrency: { type: 'string', default: '64' },
     only: { type: 'string' },
     profile: { type: 'string' },

@@ -121,6 +121,12 @@ class DirectRequest implements Pick<Request, 'method' | 'url' | 'signal'> {
   }
 }
 
+/** Whether a name in any case is this one, in lower case. Lower case is a string of its own, made last. */
+const isSameName = (each: string, name: string): boolean =>
+  each.length === name.length &&
+  (each.charCodeAt(0) | 0x20) === name.charCodeAt(0) &&
+  each.toLowerCase() === name
+
 /** Names and values as they came, read as `Headers` reads them: by name in any case, several joined by a comma. */
 class RawHeaders {
   readonly #raw: readonly string[]
@@ -131,7 +137,7 @@ class RawHeaders {
     let value: string | null = null
     for (let index = 0; index < this.#raw.length; index += 2) {
       const each = this.#raw[index]!
-      if (each.length !== name.length || each.toLowerCase() !== name) continue
+      if (each !== name && !isSameName(each, name)) continue
       value = value === null ? this.#raw[index + 1]! : `${value}, ${this.#raw[index + 1]}`
     }
     return value
