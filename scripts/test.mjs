@@ -2,7 +2,7 @@
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { installDependencies, prepareToolchain, run, stop } from './toolchain.mjs'
+import { installDependencies, prepareToolchain, root, run, stop } from './toolchain.mjs'
 
 const inPath = name => (process.env.PATH ?? '').split(':').some(folder => existsSync(join(folder, name)))
 
@@ -31,6 +31,8 @@ async function installSystemPackages() {
   if (code !== 0) stop(`apt-get could not install ${words}; the reason stands above.`)
 }
 
+const data = join(root, '.sallyport')
+const hadData = existsSync(data)
 const environment = prepareToolchain()
 console.log('Installing dependencies…')
 await Promise.all([installSystemPackages(), installDependencies(environment)])
@@ -84,6 +86,14 @@ await tests('unit')
 // What uses Redis waits more than it computes.
 await Promise.all([tests('redis'), tests('conformance')])
 await tests('e2e')
+
+// A store that a test forgot would meet the quickstart with a secret that does not open it.
+await check(
+  'the tests left no data behind',
+  'node',
+  '-e',
+  `process.exit(${hadData || !existsSync(data) ? 0 : 1})`,
+)
 
 rmSync(results, { recursive: true, force: true })
 console.log(`\n${passed} passed, ${failed} failed`)

@@ -28,7 +28,12 @@ const track = closesAfterEach()
 
 /** A server of everything, and what its middleware saw. */
 function library(options: { leanCalls?: boolean } = {}) {
-  const server = createServer({ ...quiet, ...options, signIn: developmentSignIn() })
+  const server = createServer({
+    ...quiet,
+    ...options,
+    signIn: developmentSignIn(),
+    store: createMemoryStore({ tenant: 'default' }),
+  })
   const seen: unknown[] = []
   server.tool('add', {
     description: 'd',
