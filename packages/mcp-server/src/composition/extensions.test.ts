@@ -1,6 +1,7 @@
 import { developmentSignIn } from '@sallyport/oauth'
-import { afterEach, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { z } from 'zod'
+import { closesAfterEach } from '../closing.fixture.ts'
 import { createServer } from '../create-server.ts'
 import type { Server } from '../server.ts'
 import type { TestCaller } from '../testing/test-caller.ts'
@@ -13,15 +14,8 @@ const quiet = {
   port: 3000,
   secrets: 'a-secret-for-tests-that-is-long-enough-0123456789',
 } as const
-const closing: { close(): Promise<unknown> }[] = []
-afterEach(async () => {
-  for (const one of closing.splice(0)) await one.close()
-})
-const test = async (server: Server) => {
-  const kit = await createTestServer(server)
-  closing.push(kit)
-  return kit
-}
+const track = closesAfterEach()
+const test = async (server: Server) => track(await createTestServer(server))
 const create = (name: string) =>
   createServer({ ...quiet, name, signIn: developmentSignIn(), tasks: { pollIntervalMs: 5 } })
 
